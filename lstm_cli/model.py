@@ -227,6 +227,33 @@ class Recurrent:
     def input_size(self) -> int:
         return self.directions[0].cells[0].input_size
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the layer returns, as saved, in the framework's order."""
+        return self.returned(self.return_state)
+
+    def returned(self, with_state: bool) -> tuple[str, ...]:
+        """Names of what the layer returns: ``output``, then with its state ``state_h state_c``."""
+        two = len(self.directions) == 2
+        outputs = ("output_0", "output_1") if two and self.merge_mode is None else ("output",)
+        return outputs + (self.state_names if with_state else ())
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the states in the framework's order, for one cell, two directions or stacks."""
+        names: list[str] = []
+        for direction in self.directions:
+            stack = list(enumerate(direction.cells))
+            if self.reverse_state_order:
+                stack.reverse()
+            for k, cell in stack:
+                for state in cell.state_names:
+                    if len(direction.cells) > 1:
+                        names.append("/".join(filter(None, (direction.name, str(k), state))))
+                    else:
+                        names.append(f"{direction.name or 'state'}_{state}")
+        return tuple(names)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
@@ -252,9 +279,11 @@ class Layer:
         address: its framework's name, with the enclosing models' names in front: ``outer/lstm``.
         kind: the framework's class, with what it wraps: ``Bidirectional(LSTM)``.
         operation: what it computes.
-        dtype: ``float32`` or ``float64``; what it computes in unless the caller says otherwise.
+        dtype: ``float32`` or ``float64``, what it computes in unless the caller says otherwise;
+            ``""`` for the dtype of what comes in.
         parameters: how many numbers it holds.
         trainable: as saved.
+        distributed: how many axes after the first it is applied along, one by one (TimeDistributed).
     """
 
     address: str
@@ -263,6 +292,7 @@ class Layer:
     dtype: str = "float32"
     parameters: int = 0
     trainable: bool = True
+    distributed: int = 0
 
     @property
     def recurrent(self) -> Recurrent | None:
@@ -301,7 +331,7 @@ class Call:
         arguments: its inputs, in order.
         initial_state: for a recurrent layer, the states passed to it, in the framework's order.
         mask: an explicit mask, which replaces the implicit one; None keeps the implicit one.
-        hidden: a step of our own unfolding that users need not see.
+        settings: of this call alone, beside those of the layer's operation.
     """
 
     layer: Layer
@@ -309,7 +339,7 @@ class Call:
     arguments: tuple[Argument, ...] = ()
     initial_state: tuple[Argument, ...] = ()
     mask: Argument | None = None
-    hidden: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,120 @@
+"""HDF5 files as Keras writes them: decoded attributes, split attributes, checked datasets.
+
+Nothing outside the file is ever followed (external links, external or virtual storage), and a
+dataset's size is compared with what the file stores before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..model import Array
+from .reading import Problem
+
+GZIP_LIMIT = 1100  # deflate cannot pack tighter than 1032 to 1
+SMALL = 2**20
+
+
+@contextmanager
+def opened(source: Path | bytes) -> Iterator[h5py.File]:
+    """The open file; everything HDF5 finds wrong with it becomes a Problem."""
+    try:
+        target = io.BytesIO(source) if isinstance(source, bytes) else source
+        with h5py.File(target, "r") as file:
+            yield file
+    except Problem:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
+        reason = str(error).strip("'\"").replace("\n", " ")
+        raise Problem(f"the HDF5 data is damaged or cut short ({reason})") from error
+
+
+def text(value: Any) -> str:
+    """An attribute's text, which different versions return as str, bytes or NumPy bytes."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        raise Problem(f"a text attribute holds {type(value).__name__}")
+    return value
+
+
+def attribute_text(node: Any, name: str) -> str:
+    """The text attribute ``name``, or an empty text."""
+    return text(node.attrs[name]) if name in node.attrs else ""
+
+
+def attribute_names(node: Any, name: str) -> list[str] | None:
+    """A list of names, put together from ``name0``, ``name1``, … where it was split.
+
+    HDF5 keeps an attribute below 64 kB, so Keras splits long lists. None where there is none.
+    """
+    if name in node.attrs:
+        chunks = [node.attrs[name]]
+    else:
+        chunks = []
+        while f"{name}{len(chunks)}" in node.attrs:
+            chunks.append(node.attrs[f"{name}{len(chunks)}"])
+        if not chunks:
+            return None
+    # An empty list comes back as float64 of shape (0,).
+    return [text(entry) for chunk in chunks for entry in np.asarray(chunk).reshape(-1)]
+
+
+def child(group: Any, name: str) -> Any:
+    """The member ``name`` (a path) of a group, or None; links out of the file are refused."""
+    node = group
+    for part in filter(None, name.split("/")):
+        if not isinstance(node, h5py.Group):
+            return None
+        link = node.get(part, getlink=True)
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise Problem(f"'{node.name}/{part}' is a link to another place, which is not followed")
+        node = node[part]
+    return node
+
+
+def children(group: Any) -> Iterator[tuple[str, Any]]:
+    for name in group:
+        yield name, child(group, name)
+
+
+def read_array(dataset: Any) -> Array:
+    """A dataset as float32 or float64 (half precision widened), or as the integers it holds."""
+    where = f"dataset '{dataset.name}'"
+    if not isinstance(dataset, h5py.Dataset):
+        raise Problem(f"'{dataset.name}' should be a dataset, found a group")
+    if dataset.external or dataset.is_virtual:
+        raise Problem(f"{where} keeps its numbers in another file, which is not followed")
+    declared = dataset.size * dataset.dtype.itemsize if dataset.shape is not None else 0
+    stored = dataset.id.get_storage_size()
+    packed = dataset.compression is not None or dataset.id.get_create_plist().get_nfilters() > 0
+    if declared > SMALL and declared > stored * (GZIP_LIMIT if packed else 1):
+        raise Problem(f"{where} claims {declared:,} bytes, but the file holds {stored:,} for it")
+    if dataset.dtype.kind not in "fiubV" or dataset.dtype.names:
+        raise Problem(f"{where} should hold numbers, found {dataset.dtype}")
+    return widened(np.asarray(dataset[()]), where, str(dataset.attrs.get("dtype", "")))
+
+
+def widened(values: Array, where: str, declared: str = "") -> Array:
+    """Half precision as float32; bfloat16, which HDF5 stores as two opaque bytes, as well."""
+    if values.dtype.kind == "V":
+        if values.dtype.itemsize != 2 or declared not in ("", "bfloat16"):
+            raise Problem(f"{where} has an unknown type: {declared or values.dtype}")
+        bits = values.view(np.uint16).astype(np.uint32) << np.uint32(16)
+        return bits.view(np.float32)
+    if values.dtype == np.float16:
+        return values.astype(np.float32)
+    if values.dtype.kind == "f" and values.dtype not in (np.float32, np.float64):
+        raise Problem(f"{where} has an unknown type: {values.dtype}")
+    return values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,300 @@
+"""A Keras architecture with its arrays, as a flat model: layers, and calls in computable order.
+
+Nested models are unfolded: their layers get addresses such as ``outer/lstm``, and a call of a
+model becomes calls of its layers. A TimeDistributed wrapper becomes a mark on the layers inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..model import (
+    Argument,
+    Array,
+    Call,
+    Input,
+    Layer,
+    Operation,
+    Output,
+    Recurrent,
+    Reference,
+    Unsupported,
+    parameter_count,
+)
+from .keras_config import CELLS, RECURRENT, LayerConfig
+from .keras_era import Era
+from .keras_functional import Nodes, input_specs
+from .keras_layers import KINDS, build_operation
+from .keras_nodes import Node
+from .keras_op_layers import (
+    arguments_in,
+    call_settings,
+    is_op_layer,
+    mask_of,
+    op_call,
+    states_of,
+    tensors_of,
+)
+from .keras_recurrent import build_recurrent, cell_configs, is_recurrent
+from .reading import NotComputed, Problem
+
+HALF_PRECISION = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
+DTYPES = {"float32", "float64", *HALF_PRECISION}
+MANY = 64
+
+Weights = Mapping[int, list[Array]]
+"""The arrays of each config that holds some, by the config's ``id``."""
+
+
+@dataclass(slots=True)
+class Graph:
+    """The flat model under construction."""
+
+    era: Era
+    weights: Weights
+    layers: list[Layer] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    _known: dict[int, Layer] = field(default_factory=dict)
+    _counts: dict[int, int] = field(default_factory=dict)
+
+    def note(self, text: str) -> None:
+        """Something assumed, once."""
+        self.notes[text] = None
+
+    # -- layers
+
+    def layer(self, config: LayerConfig, address: str, distributed: int) -> Layer:
+        """The layer of a config; made at its first call."""
+        if id(config) not in self._known:
+            self._known[id(config)] = self._make(config, address, distributed)
+            self.layers.append(self._known[id(config)])
+        return self._known[id(config)]
+
+    def _make(self, config: LayerConfig, address: str, distributed: int) -> Layer:
+        inner = config
+        while inner.class_name == "TimeDistributed":
+            inner, distributed = inner.sublayers[0], distributed + 1
+        arrays = [array for leaf in inner.walk() for array in self.weights.get(id(leaf), [])]
+        operation: Recurrent | Operation | Unsupported
+        try:
+            if is_recurrent(inner):
+                cells = [self.weights.get(id(cell), []) for cell in cell_configs(inner)]
+                operation = build_recurrent(inner, cells, self.era)
+            elif inner.class_name in KINDS:
+                operation = build_operation(inner, self.weights.get(id(inner), []), self.era)
+            else:
+                operation = Unsupported(why_unsupported(inner))
+        except NotComputed as reason:
+            operation = Unsupported(str(reason))
+        except ShapeError as error:
+            raise Problem(f"{inner.owner}: {error}") from error
+        dtype = self._dtype(inner, arrays)
+        trainable = config.settings.boolean("trainable", True)
+        return Layer(
+            address=address,
+            kind=kind_of(config),
+            operation=operation,
+            dtype=dtype,
+            parameters=parameter_count(*arrays),
+            trainable=trainable,
+            distributed=distributed,
+        )
+
+    def _dtype(self, config: LayerConfig, arrays: list[Array]) -> str:
+        name = dtype_name(config.settings.get("dtype"))
+        if name in HALF_PRECISION:
+            self.note(
+                f"{config.owner}: saved as {name}; computed in float32, so the framework's own "
+                "half-precision results differ by about 5e-4"
+            )
+            return "float32"
+        if name in DTYPES:
+            return name
+        floats = [array.dtype for array in arrays if array.dtype.kind == "f"]
+        if not floats:
+            return ""
+        return "float64" if np.dtype(np.float64) in floats else "float32"
+
+    # -- calls
+
+    def call(
+        self,
+        layer: Layer,
+        arguments: Sequence[Argument],
+        states: Sequence[Argument] = (),
+        mask: Argument | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> list[Argument]:
+        """Add a call; the values it returns."""
+        index = self._counts.get(id(layer), 0)
+        self._counts[id(layer)] = index + 1
+        found = Call(layer, index, tuple(arguments), tuple(states), mask, settings or {})
+        self.calls.append(found)
+        number = len(self.calls) - 1
+        return [Reference(number, k) for k in range(output_count(found))]
+
+    def apply(
+        self, config: LayerConfig, node: Node, address: str, distributed: int
+    ) -> list[Argument]:
+        """Call a layer, a wrapper or a model; the values it returns."""
+        if config.class_name == "TimeDistributed" and config.sublayers[0].is_model:
+            return self._distributed_model(config, tensors_of(node), address, distributed)
+        if config.is_model:
+            return self._nested(config, tensors_of(node), address, distributed)
+        if is_op_layer(config, node, self.era):
+            return self._op(config, node, address)
+        if config.class_name == "Merge" and config.sublayers:
+            return self._branches(config, tensors_of(node), address, distributed)
+        layer = self.layer(config, address, distributed)
+        tensors, states = tensors_of(node), states_of(node)
+        if layer.recurrent is not None and len(tensors) > 1:
+            tensors, states = tensors[:1], tensors[1:] + states
+        try:
+            mask, settings = mask_of(node), call_settings(config, node)
+        except NotComputed as reason:
+            layer = replace(layer, operation=Unsupported(str(reason)))
+            return self.call(layer, tensors)
+        return self.call(layer, tensors, states, mask, settings)
+
+    def _nested(
+        self, config: LayerConfig, tensors: list[Argument], address: str, distributed: int
+    ) -> list[Argument]:
+        """Unfold a model; a last call gathers its outputs under the model's own address."""
+        group = self._group(config, address, "group")
+        results = self.unfold(config, tensors, f"{address}/", distributed)
+        return self.call(group, results)
+
+    def _distributed_model(
+        self, config: LayerConfig, tensors: list[Argument], address: str, distributed: int
+    ) -> list[Argument]:
+        """As a nested model, and the mask of what comes out follows the wrapper's own rule."""
+        group = self._group(config, address, "time_distributed_model")
+        inner = config.sublayers[0]
+        results = self.unfold(inner, tensors, f"{address}/", distributed + 1)
+        if len(results) != 1:
+            raise Problem(f"{config.owner} wraps a model with several outputs, which is not read")
+        return self.call(group, [results[0], *tensors[:1]])
+
+    def _group(self, config: LayerConfig, address: str, name: str) -> Layer:
+        if id(config) not in self._known:
+            layer = Layer(address, kind_of(config), Operation(name), dtype="")
+            self._known[id(config)] = layer
+            self.layers.append(layer)
+        return self._known[id(config)]
+
+    def _branches(
+        self, config: LayerConfig, tensors: list[Argument], address: str, distributed: int
+    ) -> list[Argument]:
+        """A Keras 1 Merge that stands first in a Sequential, with a branch model an input."""
+        prefix = address[: len(address) - len(config.name)]
+        results: list[Argument] = []
+        for branch in config.sublayers:
+            count = len(input_specs(branch))
+            results += self.unfold(branch, tensors[:count], prefix, distributed)
+            tensors = tensors[count:]
+        return self.call(self.layer(config, address, distributed), results)
+
+    def _op(self, config: LayerConfig, node: Node, address: str) -> list[Argument]:
+        operation: Operation | Unsupported
+        try:
+            operation, arguments = op_call(config, node)
+        except NotComputed as reason:
+            operation, arguments = Unsupported(str(reason)), list(arguments_in(node.args))
+        if id(config) not in self._known:
+            bare = Operation(operation.name) if isinstance(operation, Operation) else operation
+            self._known[id(config)] = Layer(address, config.kind, bare, dtype="")
+            self.layers.append(self._known[id(config)])
+        settings = operation.settings if isinstance(operation, Operation) else {}
+        return self.call(self._known[id(config)], arguments, settings=settings)
+
+    # -- models
+
+    def unfold(
+        self, config: LayerConfig, tensors: Sequence[Argument], prefix: str, distributed: int = 0
+    ) -> list[Argument]:
+        """Call the layers of a model on ``tensors``; the model's outputs."""
+        wanted = len(input_specs(config))
+        if len(tensors) != wanted:
+            raise Problem(f"{config.owner} takes {wanted} inputs, but is given {len(tensors)}")
+        if config.class_name == "Sequential":
+            return self._sequential(config, list(tensors), prefix, distributed)
+
+        def start(layer: LayerConfig, node: Node) -> list[Argument]:
+            return self.call(self.layer(layer, prefix + layer.name, distributed), tensors_of(node))
+
+        def apply(layer: LayerConfig, node: Node) -> list[Argument]:
+            return self.apply(layer, node, prefix + layer.name, distributed)
+
+        return Nodes(config, start, apply).unfold(list(tensors))
+
+    def _sequential(
+        self, config: LayerConfig, values: list[Argument], prefix: str, distributed: int
+    ) -> list[Argument]:
+        for layer in config.sublayers:
+            values = self.apply(layer, Node([values]), prefix + layer.name, distributed)
+        return values
+
+
+def output_count(call: Call) -> int:
+    """How many values a call returns; more than enough where we cannot compute it."""
+    operation = call.layer.operation
+    if isinstance(operation, Recurrent):
+        return len(operation.output_names)
+    if isinstance(operation, Unsupported) or operation.name == "op_split":
+        return MANY
+    if operation.name == "group":
+        return len(call.arguments)
+    return 2 if call.settings.get("return_attention_scores") else 1
+
+
+def kind_of(config: LayerConfig) -> str:
+    """The class with what it wraps: ``Bidirectional(LSTM)``, ``RNN(LSTMCell, LSTMCell)``."""
+    if config.class_name in ("TimeDistributed", "Bidirectional"):
+        return f"{config.kind}({kind_of(config.sublayers[0])})"
+    if config.class_name == "RNN":
+        cells = [inner for inner in config.walk() if not inner.sublayers]
+        return f"RNN({', '.join(cell.kind for cell in cells)})"
+    return config.kind
+
+
+def dtype_name(value: Any) -> str:
+    """The dtype of a layer: a name, or a policy of tf.keras or Keras 3."""
+    if isinstance(value, Mapping):
+        config = value.get("config")
+        value = (
+            config.get("name") or config.get("source_name") if isinstance(config, Mapping) else ""
+        )
+    return value if isinstance(value, str) else ""
+
+
+def why_unsupported(config: LayerConfig) -> str:
+    """Why a layer of a class that we do not know cannot be computed."""
+    unknown = next(
+        (
+            inner
+            for inner in config.walk()
+            if not inner.sublayers
+            and inner.class_name not in KINDS
+            and inner.class_name not in RECURRENT | CELLS
+        ),
+        config,
+    )
+    kind = unknown.kind
+    if kind == "Lambda":
+        return "a Lambda holds Python code, which is never executed"
+    if "ConvLSTM" in kind:
+        return f"the gates of a {kind} are convolutions, which are not computed"
+    if unknown.module.startswith("keras") or not unknown.looks_like_lstm:
+        return f"{kind} layers are not computed"
+    return (
+        f"{kind} is a custom class whose code is not in the file "
+        f"(if it computes as an LSTM: --treat-as-lstm {kind})"
+    )

@@ -1,0 +1,178 @@
+"""The path layout of Keras 3 and of TensorFlow 2.12 on: ``layers/lstm_1/cell/vars/0``.
+
+Names in the architecture are not used: a layer's key is its class in snake case and a counter of
+its class within its container. Source: ``saving_lib.py`` of Keras 3 and of tf.keras 2.12 to 2.15.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model import Array
+from . import hdf5
+from .keras_config import CELLS, RECURRENT, LayerConfig
+from .keras_layers import variables
+from .reading import Problem
+
+CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+
+
+@dataclass(slots=True)
+class Node:
+    """A group of the file: its groups, its arrays in creation order, the name it may carry."""
+
+    path: str = ""
+    children: dict[str, Node] = field(default_factory=dict)
+    arrays: list[Array] = field(default_factory=list)
+    name: str = ""
+
+    def at(self, *keys: str) -> Node:
+        """The node below; an empty one where there is none."""
+        node = self
+        for key in keys:
+            node = node.children.get(key) or Node(f"{node.path}/{key}".lstrip("/"))
+        return node
+
+    @property
+    def holds_arrays(self) -> bool:
+        return bool(self.arrays) or any(child.holds_arrays for child in self.children.values())
+
+    @property
+    def container(self) -> Node:
+        """The node with the layers of a model."""
+        return next((self.children[key] for key in CONTAINERS if key in self.children), Node())
+
+
+def read_tree(root: Any) -> Node:
+    """The variables of a ``.weights.h5`` file of the path layout.
+
+    Files of TensorFlow on Windows have backslashes in their group names; they separate too.
+    """
+    top = Node()
+    for path, group in _var_groups(root, "", 0):
+        parts = [part for part in re.split(r"[/\\]", path) if part]
+        add_variables(top, parts[:-1], group)
+    return top
+
+
+def _var_groups(group: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > 100:
+        raise Problem("its groups are nested more than 100 deep")
+    for name, child in hdf5.children(group):
+        if not hasattr(child, "keys"):
+            continue
+        if re.split(r"[/\\]", name)[-1] == "vars":
+            yield f"{path}/{name}", child
+        if path or name not in ("optimizer", "metrics", "_optimizer"):
+            yield from _var_groups(child, f"{path}/{name}", depth + 1)
+
+
+def add_variables(top: Node, keys: list[str], group: Any) -> None:
+    """Put the numbered datasets of a ``vars`` group at their place in the tree."""
+    node = top
+    for key in keys:
+        path = f"{node.path}/{key}".lstrip("/")
+        node = node.children.setdefault(key, Node(path))
+    node.name = node.name or hdf5.attribute_text(group, "name")
+    numbered = sorted((int(key), key) for key in group if key.isdigit())
+    node.arrays += [hdf5.read_array(hdf5.child(group, key)) for _, key in numbered]
+
+
+def snake_case(class_name: str) -> str:
+    """``Conv1D`` → ``conv1d``, ``TimeDistributed`` → ``time_distributed``, as Keras does it."""
+    name = re.sub(r"\W+", "", class_name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def assign_paths(config: LayerConfig, top: Node) -> dict[int, list[Array]]:
+    """The arrays of each config of an architecture, by its ``id``.
+
+    Raises:
+        Problem: if a class has another number of layers with weights than the file.
+    """
+    arrays: dict[int, list[Array]] = {}
+    _assign_model(config, top, arrays)
+    return arrays
+
+
+def _assign_model(config: LayerConfig, node: Node, arrays: dict[int, list[Array]]) -> None:
+    by_key: dict[str, list[LayerConfig]] = {}
+    for layer in config.sublayers:
+        if _takes_arrays(layer):
+            by_key.setdefault(snake_case(layer.kind), []).append(layer)
+    container = node.container
+    for key, layers in by_key.items():
+        nodes = _numbered(container, key)
+        if len(nodes) != len(layers):
+            names = ", ".join(layer.name for layer in layers)
+            raise Problem(
+                f"the architecture has {len(layers)} layers of class {layers[0].kind} with weights "
+                f"({names}), the file {len(nodes)} under '{container.path or CONTAINERS[0]}/{key}'"
+            )
+        for layer, found in zip(_in_order(layers, nodes), nodes, strict=True):
+            _assign(layer, found, arrays)
+
+
+def _numbered(container: Node, key: str) -> list[Node]:
+    """The nodes ``key``, ``key_1``, ``key_2`` … that hold arrays, by number.
+
+    TensorFlow 2.12 and 2.13 count layers with weights twice, so numbers may be left out.
+    """
+    found = []
+    for name, node in container.children.items():
+        match = re.fullmatch(re.escape(key) + r"(?:_(\d+))?", name)
+        if match and node.holds_arrays:
+            found.append((int(match[1] or 0), node))
+    return [node for _, node in sorted(found, key=lambda pair: pair[0])]
+
+
+def _in_order(layers: list[LayerConfig], nodes: list[Node]) -> list[LayerConfig]:
+    """The layers in the order of the nodes: by the names that Keras 3.6 on stores, if all match."""
+    names = {layer.name: layer for layer in layers}
+    stored = [node.name for node in nodes]
+    if all(stored) and len(names) == len(layers) and set(stored) == set(names):
+        return [names[name] for name in stored]
+    return layers
+
+
+def _takes_arrays(layer: LayerConfig) -> bool:
+    if layer.class_name in RECURRENT or layer.class_name in CELLS:
+        return True
+    if layer.sublayers:
+        return any(_takes_arrays(inner) for inner in layer.sublayers)
+    return bool(variables(layer))
+
+
+def _assign(layer: LayerConfig, node: Node, arrays: dict[int, list[Array]]) -> None:
+    if layer.is_model:
+        _assign_model(layer, node, arrays)
+    elif layer.class_name in RECURRENT:
+        arrays[id(layer)] = node.at("cell").arrays or node.arrays
+    elif layer.class_name == "TimeDistributed":
+        _assign(layer.sublayers[0], node.at("layer"), arrays)
+    elif layer.class_name == "Bidirectional":
+        for inner, key in zip(layer.sublayers, ("forward_layer", "backward_layer"), strict=True):
+            _assign(inner, node.at(key), arrays)
+    elif layer.class_name == "RNN":
+        _assign(layer.sublayers[0], node.at("cell"), arrays)
+    elif layer.class_name == "StackedRNNCells":
+        _assign_cells(layer, node, arrays)
+    else:
+        arrays[id(layer)] = node.arrays
+
+
+def _assign_cells(layer: LayerConfig, node: Node, arrays: dict[int, list[Array]]) -> None:
+    """Stacked cells lie under ``cells/lstm_cell``, ``cells/lstm_cell_1`` …, numbered by class."""
+    by_key: dict[str, list[LayerConfig]] = {}
+    for cell in layer.sublayers:
+        by_key.setdefault(snake_case(cell.kind), []).append(cell)
+    for key, cells in by_key.items():
+        nodes = _numbered(node.at("cells"), key)
+        if len(nodes) != len(cells):
+            raise Problem(f"{layer.owner} has {len(cells)} {key}, the file {len(nodes)}")
+        for cell, found in zip(cells, nodes, strict=True):
+            arrays[id(cell)] = found.arrays
