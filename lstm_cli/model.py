@@ -283,7 +283,7 @@ class Layer:
             ``""`` for the dtype of what comes in.
         parameters: how many numbers it holds.
         trainable: as saved.
-        distributed: how many axes after the first it is applied along, one by one (TimeDistributed).
+        distributed: along how many axes after the first it is applied (TimeDistributed).
     """
 
     address: str

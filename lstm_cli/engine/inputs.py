@@ -1,0 +1,128 @@
+"""What a caller passes as the model's input, as arrays with a batch axis, checked against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, ShapeError, UsageError, listing
+from ..model import Array, Input
+
+
+def match_inputs(given: Any, inputs: Sequence[Input]) -> dict[str, Array]:
+    """Arrays by input name, from one array, several in order, or a mapping by name.
+
+    Args:
+        given: what the caller passed.
+        inputs: the inputs that the run needs.
+
+    Raises:
+        UsageError: if names or numbers do not agree.
+    """
+    names = [entry.name for entry in inputs]
+    if isinstance(given, Mapping):
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise UsageError(
+                f"the input lacks {listing(missing)}; the model needs {listing(names)}, "
+                f"found {listing(map(str, given))}"
+            )
+        return {name: np.asarray(given[name]) for name in names}
+    if isinstance(given, (list, tuple)) and len(names) > 1 and len(given) == len(names):
+        return {name: np.asarray(array) for name, array in zip(names, given, strict=True)}
+    if len(names) != 1:
+        raise UsageError(
+            f"the model needs {len(names)} inputs, by name: {listing(names)} (an .npz file, or a "
+            "mapping in Python)"
+        )
+    if isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], np.ndarray):
+        given = given[0]
+    return {names[0]: np.asarray(given)}
+
+
+def with_batch_axis(array: Array, entry: Input) -> tuple[Array, bool]:
+    """The array with its batch axis, and whether it had one.
+
+    The rank of the declared input decides. Where none is declared, (T, F) has none, (B, T, F) has.
+
+    Raises:
+        ShapeError: if the rank or a feature axis is not the declared one.
+        InputError: if it does not hold numbers or is empty.
+    """
+    name = f"input '{entry.name}'"
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{name}: expected numbers, found {array.dtype}")
+    rank = 3 if entry.shape is None else len(entry.shape)
+    if array.ndim == rank - 1:
+        array, had = np.expand_dims(array, entry.batch_axis), False
+    elif array.ndim == rank:
+        had = True
+    else:
+        raise ShapeError(name, _expected(entry, rank), array.shape)
+    if array.size == 0:
+        raise InputError(f"{name} is empty: its shape is {array.shape}")
+    _check_axes(array, entry, rank, name, had)
+    return array, had
+
+
+def _expected(entry: Input, rank: int) -> str:
+    if entry.shape is None:
+        return "(T, F) or (B, T, F)"
+    letters = ["B", "T", "F"] if rank == 3 else ["B"] + [f"axis {k}" for k in range(1, rank)]
+    if rank == 2:
+        letters = ["B", "T"]
+    shape = [
+        letters[k] if n is None or k == entry.batch_axis else str(n)
+        for k, n in enumerate(entry.shape)
+    ]
+    without = [n for k, n in enumerate(shape) if k != entry.batch_axis]
+    return f"({', '.join(without)}{',' if len(without) == 1 else ''}) or ({', '.join(shape)})"
+
+
+def _check_axes(array: Array, entry: Input, rank: int, name: str, had: bool) -> None:
+    """Every axis but those of sequences and steps has the declared size."""
+    if entry.shape is None:
+        return
+    steps = 1 - entry.batch_axis
+    for axis, declared in enumerate(entry.shape):
+        if axis in (entry.batch_axis, steps) or declared is None or rank < 3:
+            continue
+        if array.shape[axis] != declared:
+            found = array.shape if had else np.delete(array.shape, entry.batch_axis)
+            advice = "choose the columns that the model takes (--columns)"
+            if rank == 3 and array.shape[steps] == declared:
+                advice = "its axes look swapped"
+            raise ShapeError(name, _expected(entry, rank), tuple(int(n) for n in found), advice)
+
+
+def length_note(array: Array, entry: Input) -> str:
+    """A sentence where a sequence is longer or shorter than the model declares; else ``""``."""
+    steps = 1 - entry.batch_axis
+    if entry.shape is None or len(entry.shape) < 2:
+        return ""
+    declared, found = entry.shape[steps], array.shape[steps]
+    if declared is None or declared == found:
+        return ""
+    return f"the model declares {declared} steps for '{entry.name}', the input has {found}"
+
+
+def batch_note(array: Array, entry: Input) -> str:
+    """A sentence where the number of sequences is not the fixed one that the model declares."""
+    if entry.shape is None:
+        return ""
+    declared, found = entry.shape[entry.batch_axis], array.shape[entry.batch_axis]
+    if declared is None or declared == found:
+        return ""
+    return f"the model declares {declared} sequences for '{entry.name}', the input has {found}"
+
+
+def typed(array: Array, entry: Input, dtype: str | None) -> Array:
+    """The array in the dtype that the model declares for its input; ids stay as they are."""
+    if "int" in entry.dtype:
+        return array
+    wanted = dtype or ("float64" if entry.dtype == "float64" else "float32")
+    if not entry.dtype and array.dtype.kind == "f":  # a layer run directly casts by itself
+        return array
+    return array.astype(wanted, copy=False)

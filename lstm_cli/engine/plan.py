@@ -1,0 +1,142 @@
+"""Preparing a run: which calls it needs, and whether it can go in blocks of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import LstmCliError
+from ..model import Array, Call, Input, Model, Operation, Output, Recurrent, Reference
+from .graph import GROUPS, Executor, Request, needed_calls, references, refuse_unsupported
+from .layers import RULES
+from .selection import Unit, units_of
+from .tensor import Tensor
+
+OPEN_AXIS = 977
+"""Stands for an axis of any length while shapes are found out; a prime no layer would produce."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A run that can start.
+
+    Attributes:
+        model: the model.
+        needed: its calls, in order.
+        inputs: the model's inputs that they need.
+        recurrent: the recurrent calls among them.
+        executor: computes them.
+    """
+
+    model: Model
+    needed: list[int]
+    inputs: list[Input]
+    recurrent: list[Unit]
+    executor: Executor
+
+
+def prepare(model: Model, targets: Sequence[int], wanted: str, dtype: str | None) -> Prepared:
+    """A run of everything that ``targets`` depend on.
+
+    Raises:
+        UnsupportedFeatureError: naming all of it that is not computed; ``wanted`` says for what.
+    """
+    needed = needed_calls(model, targets)
+    refuse_unsupported(model, needed, wanted)
+    inputs = [entry for entry in model.inputs if entry.call in needed]
+    recurrent = [unit for unit in recurrent_units(model) if unit.call in needed]
+    return Prepared(model, needed, inputs, recurrent, Executor(model, needed, dtype))
+
+
+def recurrent_units(model: Model) -> list[Unit]:
+    """Every call of every recurrent layer."""
+    layers = [layer for layer in model.layers if layer.recurrent is not None]
+    return [unit for layer in layers for unit in units_of(model, layer)]
+
+
+def recurrent_of(unit: Unit) -> Recurrent:
+    """The recurrent layer of a unit that has one."""
+    if unit.layer.recurrent is None:
+        raise TypeError(f"{unit.name} is not recurrent")
+    return unit.layer.recurrent
+
+
+def time_mixing(model: Model, targets: Iterable[int]) -> list[str]:
+    """Why layers on the way to ``targets`` need the whole sequence at once; empty if none does."""
+    needed = needed_calls(model, targets)
+    shapes = call_shapes(model, needed)
+    feeding = {ref.call for number in needed for ref in references(model.calls[number])}
+    reasons = []
+    for number in needed:
+        call = model.calls[number]
+        ranks = [
+            len(shapes[argument.call][argument.output]) if isinstance(argument, Reference) else 0
+            for argument in call.arguments
+        ]
+        reason = mixes_time(call, ranks)
+        recurrent = call.layer.recurrent
+        if not reason and recurrent and number in feeding and not recurrent.return_sequences:
+            reason = f"'{call.layer.address}' hands on its last step alone"
+        if reason:
+            reasons.append(reason)
+    return reasons
+
+
+def mixes_time(call: Call, ranks: Sequence[int]) -> str:
+    """Why a call needs the whole sequence at once; ``""`` where each step stands for itself."""
+    layer, operation = call.layer, call.layer.operation
+    if not call.arguments:
+        return ""  # an input
+    if layer.distributed:
+        return ""  # its time axis lies within what is handed on step by step
+    if isinstance(operation, Recurrent):
+        if len(operation.directions) > 1 or operation.directions[0].go_backwards:
+            return f"'{layer.address}' ({layer.kind}) reads backwards"
+        return f"'{layer.address}' is time-major" if operation.time_major else ""
+    if isinstance(operation, Operation):
+        if operation.name in GROUPS:
+            return ""
+        merged = replace(operation, settings={**operation.settings, **call.settings})
+        if not RULES[operation.name].stepwise(merged, ranks):
+            return f"'{layer.address}' ({layer.kind}) mixes steps"
+    return ""
+
+
+def call_shapes(model: Model, needed: Sequence[int]) -> dict[int, list[tuple[int, ...]]]:
+    """Shapes of what the calls return, found by running them on no sequences at all.
+
+    Axes of any length are ``OPEN_AXIS`` long in it.
+    """
+    executor = Executor(model, needed, None)
+    inputs = {
+        entry.call: Tensor(empty_input(entry)) for entry in model.inputs if entry.call in needed
+    }
+    values = executor.run(inputs, Request(), needed)
+    return {number: [t.array.shape for t in tensors] for number, tensors in values.tensors.items()}
+
+
+def empty_input(entry: Input) -> Array:
+    """No sequences of an input's declared shape."""
+    shape = entry.shape or (None, None, None)
+    sizes = [OPEN_AXIS if size is None else size for size in shape]
+    sizes[entry.batch_axis] = 0
+    return np.zeros(sizes, np.int64 if "int" in entry.dtype else np.float32)
+
+
+def with_output_shapes(model: Model) -> Model:
+    """The model with the shapes of its outputs, as far as they can be computed."""
+    outputs: list[Output] = []
+    for output in model.outputs:
+        needed = needed_calls(model, [output.reference.call])
+        try:
+            refuse_unsupported(model, needed, output.name)
+            shapes = call_shapes(model, needed)[output.reference.call]
+        except LstmCliError:  # then the shape stays unknown, and a run will say why
+            outputs.append(output)
+            continue
+        shape = shapes[output.reference.output]
+        known = tuple(None if size in (0, OPEN_AXIS) else size for size in shape)
+        outputs.append(replace(output, shape=known))
+    return replace(model, outputs=tuple(outputs))

@@ -1,0 +1,456 @@
+"""Runs of a model: what it returns, and what its LSTM layers do at every step.
+
+Letters: B sequences, T time steps, F input features, U units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import (
+    InputError,
+    NoSuchNameError,
+    ShapeError,
+    UnsupportedFeatureError,
+    UsageError,
+    listing,
+)
+from ..model import Array, Call, Input, Model, Operation
+from ..traces import GATE_TENSORS, PRE_ACTIVATIONS, STATE_TENSORS, Trace, Traces
+from .graph import Request, Values
+from .inputs import batch_note, length_note, match_inputs, typed, with_batch_axis
+from .pieces import joined, rows_of
+from .plan import Prepared, prepare, recurrent_of, recurrent_units, time_mixing
+from .selection import Unit, direct_model, find_unit, lstm_units, prefixes
+from .states import StateLike, named_states, parse_initial_state
+from .tensor import Tensor
+from .tracing import build_trace
+
+CELL_TENSORS = (*STATE_TENSORS, *GATE_TENSORS, *PRE_ACTIVATIONS)
+DEFAULT_TENSORS = (*STATE_TENSORS, *GATE_TENSORS, "output")
+ALL_TENSORS = (*CELL_TENSORS, "output", "x")
+PIECE_BYTES = 2**30
+"""Working memory that one piece of a large batch may take."""
+
+
+class Session:
+    """A model being run: what to look at, and the states carried from one call to the next.
+
+    Args:
+        model: from ``load``.
+        layer: address of the layer to look at, or several; None for the model's output (``run``)
+            or every LSTM layer (``trace``).
+        direct: the input is what the layer receives, not the model's own. Implied for files that
+            do not say how their layers are connected.
+        dtype: ``float32`` or ``float64`` for everything; None for what the file says.
+        stateful: consecutive calls are consecutive chunks of the same sequences. Layers that the
+            file marks stateful carry their states over, as the framework does; where it marks
+            none, all of them do.
+        batch_size: how many sequences are computed at once; None lets memory decide.
+        time_major: a direct input is (T, B, F) instead of (B, T, F).
+
+    Attributes:
+        notes: what a user should know about the run so far, a sentence each.
+
+    Raises:
+        NoSuchNameError, AmbiguousNameError: if ``layer`` does not choose.
+        UnsupportedFeatureError: naming everything that what is asked for depends on and that is
+            not computed.
+        UsageError: if the file has no graph and no layer is chosen.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        layer: str | Sequence[str] | None = None,
+        *,
+        direct: bool = False,
+        dtype: str | None = None,
+        stateful: bool = False,
+        batch_size: int | None = None,
+        time_major: bool = False,
+    ) -> None:
+        if dtype not in (None, "float32", "float64"):
+            raise UsageError(f"dtype: expected float32 or float64, found '{dtype}'")
+        if batch_size is not None and batch_size < 1:
+            raise UsageError(f"batch size: expected at least 1, found {batch_size}")
+        self.notes: list[str] = []
+        self.names = [layer] if isinstance(layer, str) else list(layer or [])
+        self.source, self.dtype, self.stateful = model, dtype, stateful
+        self.batch_size, self.time_major = batch_size, time_major
+        self.direct = direct or not model.has_graph
+        self.model = self._direct(model) if self.direct else model
+        self.had_batch_axis = True
+        self._carried: dict[int, dict[str, tuple[Array, ...]]] = {}
+        self._final: dict[int, dict[str, tuple[Array, ...]]] = {}
+
+    def _direct(self, model: Model) -> Model:
+        """The model of the chosen layer alone."""
+        names = self.names or [layer.address for layer in model.lstm_layers]
+        if len(names) != 1:
+            why = model.no_graph or "--direct runs one layer alone"
+            raise UsageError(
+                f"{model.path}: {why}; choose one layer with --layer … --direct"
+                + ("" if model.has_graph else ", or give its graph with --architecture FILE.json")
+                + f" (LSTM layers: {listing(names)})"
+            )
+        try:
+            layer = model.find(names[0])
+        except NoSuchNameError:
+            base, at, number = names[0].rpartition("@")
+            if not at or not number.isdigit():
+                raise
+            layer = model.find(base)
+        if self.names:
+            self.names = [layer.address]
+        if any(call.initial_state for call in model.calls if call.layer is layer):
+            self.notes.append(
+                f"'{layer.address}' is run directly: the states that the model would pass to it "
+                "are zero unless given"
+            )
+        return direct_model(model, layer)
+
+    # -- running
+
+    def run(
+        self,
+        x: Any,
+        *,
+        mask: Array | None = None,
+        lengths: Array | None = None,
+        initial_state: StateLike | None = None,
+        return_sequences: bool | None = None,
+        return_state: bool | None = None,
+    ) -> dict[str, Array]:
+        """What the framework would return, by name, with a batch axis.
+
+        Without a chosen layer the model's outputs: ``output``, or ``output_0 output_1 …``. With
+        one, what that layer returns: ``output``, and with its state ``state_h state_c``, for a
+        Bidirectional ``forward_h forward_c backward_h backward_c``, for stacked cells ``0/h 0/c``.
+
+        Args:
+            x: the model's input; see ``lstm_cli.run``.
+            mask: (B, T) or (T,), true for a real step.
+            lengths: (B,), how many steps each sequence has.
+            initial_state: see ``lstm_cli.run``.
+            return_sequences, return_state: for a recurrent layer; None for as saved.
+        """
+        model, targets, names = self._run_targets(return_sequences, return_state)
+        values = self._compute(
+            model, [call for call, _ in targets], x, mask, lengths, initial_state, {}, ()
+        )
+        outputs = [values.tensors[call][output].array for call, output in targets]
+        return dict(zip(names, outputs, strict=True))
+
+    def _run_targets(
+        self, return_sequences: bool | None, return_state: bool | None
+    ) -> tuple[Model, list[tuple[int, int]], list[str]]:
+        """Which outputs of which calls to return, their names, and the model with changed flags."""
+        model = self.model
+        if not self.names and not self.direct:
+            if return_sequences is not None or return_state is not None:
+                raise UsageError(
+                    "return_sequences and return_state choose what a layer returns: name it"
+                )
+            refs = [output.reference for output in model.outputs]
+            many = len(refs) > 1
+            names = [f"output_{k}" if many else "output" for k in range(len(refs))]
+            return model, [(ref.call, ref.output) for ref in refs], names
+        if len(self.names) > 1:
+            raise UsageError(f"run shows one layer at a time, {len(self.names)} are chosen")
+        unit = find_unit(model, self.names[0] if self.names else model.layers[0].address)
+        recurrent = unit.layer.recurrent
+        if recurrent is None:
+            if return_sequences is not None or return_state is not None:
+                raise UsageError(
+                    f"'{unit.name}' is a {unit.layer.kind}: it has no sequences or states to return"
+                )
+            return model, *_outputs_of(model.calls[unit.call], unit.call)
+        changed = replace(
+            recurrent,
+            return_sequences=_chosen(return_sequences, recurrent.return_sequences),
+            return_state=_chosen(return_state, recurrent.return_state),
+        )
+        layer = replace(unit.layer, operation=changed)
+        calls = list(model.calls)
+        calls[unit.call] = replace(calls[unit.call], layer=layer)
+        layers = tuple(layer if old is unit.layer else old for old in model.layers)
+        names = list(changed.output_names)
+        model = replace(model, calls=tuple(calls), layers=layers)
+        return model, [(unit.call, k) for k in range(len(names))], names
+
+    def trace(
+        self,
+        x: Any,
+        *,
+        mask: Array | None = None,
+        lengths: Array | None = None,
+        initial_state: StateLike | None = None,
+        tensors: Collection[str] = DEFAULT_TENSORS,
+    ) -> Trace | Traces:
+        """Everything the chosen LSTM layers do at every step.
+
+        Args:
+            tensors: what to keep of ``h c i f g o z_i z_f z_g z_o output x``.
+        """
+        units = self._traced_units(tensors)
+        keep = {unit.call: [name for name in tensors if name in CELL_TENSORS] for unit in units}
+        sequences = [unit.call for unit in units] if "output" in tensors else []
+        values = self._compute(
+            self.model, list(keep), x, mask, lengths, initial_state, keep, sequences
+        )
+        return self._build(units, values, tensors, lengths)
+
+    def _traced_units(self, tensors: Collection[str]) -> list[Unit]:
+        unknown = [name for name in tensors if name not in ALL_TENSORS]
+        if unknown:
+            raise NoSuchNameError("tensor", unknown[0], ALL_TENSORS)
+        return lstm_units(self.model, self.names)
+
+    def _build(
+        self, units: list[Unit], values: Values, tensors: Collection[str], lengths: Array | None
+    ) -> Trace | Traces:
+        fronts = prefixes(units, len(self.names) == 1, len(self.source.lstm_layers))
+        return build_trace(self.source, units, fronts, values, tensors, lengths)
+
+    # -- streaming
+
+    def stream(
+        self,
+        blocks: Iterable[Any],
+        *,
+        initial_state: StateLike | None = None,
+        tensors: Collection[str] = DEFAULT_TENSORS,
+    ) -> Iterator[Trace | Traces]:
+        """The trace of one long run, block by block, in bounded memory.
+
+        Args:
+            blocks: consecutive pieces of the input along its time axis.
+
+        Raises:
+            UnsupportedFeatureError: if a layer on the way needs the whole sequence at once.
+        """
+        units = self._traced_units(tensors)
+        reasons = time_mixing(self.model, [unit.call for unit in units])
+        if reasons:
+            raise UnsupportedFeatureError(
+                f"a run in blocks needs layers that go step by step: {'; '.join(reasons)}"
+            )
+        keep = {unit.call: [name for name in tensors if name in CELL_TENSORS] for unit in units}
+        sequences = [unit.call for unit in units] if "output" in tensors else []
+        prepared = self._prepare(self.model, list(keep), True)
+        carried: dict[int, dict[str, tuple[Array, ...]]] = {}
+        seen: dict[int, Array | None] = {}
+        for block in blocks:
+            arrays = self._arrays(block, prepared.inputs, announce=not carried)
+            batch = _batch(arrays)
+            states = carried or self._initial(prepared, initial_state, batch)
+            inputs = {entry.call: Tensor(array) for entry, array in arrays}
+            request = Request(keep, sequences, states, seen=seen)
+            values = prepared.executor.run(inputs, request, list(keep))
+            carried = {number: dict(result.final) for number, result in values.layers.items()}
+            for number, result in values.layers.items():
+                real = np.ones(batch, bool) if result.seen is None else result.seen
+                before = seen.get(number)
+                seen[number] = real if before is None else real | before
+            self._final = carried
+            yield self._build(units, values, tensors, None)
+        if not carried:
+            raise InputError("the input has no steps")
+
+    # -- the common part
+
+    def _prepare(self, model: Model, targets: Sequence[int], traced: bool) -> Prepared:
+        wanted = "the model's output"
+        if self.names or traced:
+            layers = dict.fromkeys(model.calls[k].layer.address for k in targets)
+            wanted = " and ".join(f"'{address}'" for address in layers)
+        return prepare(model, targets, wanted, self.dtype)
+
+    def _compute(
+        self,
+        model: Model,
+        targets: Sequence[int],
+        x: Any,
+        mask: Array | None,
+        lengths: Array | None,
+        initial_state: StateLike | None,
+        keep: Mapping[int, Collection[str]],
+        sequences: Collection[int],
+    ) -> Values:
+        prepared = self._prepare(model, targets, bool(keep))
+        arrays = self._arrays(x, prepared.inputs, announce=True)
+        batch = _batch(arrays)
+        states = self._initial(prepared, initial_state, batch)
+        mask, lengths = _checked_mask(mask, arrays), _checked_lengths(lengths, arrays)
+        pieces = []
+        size = self._piece(prepared, arrays, bool(keep))
+        for start in range(0, batch, size):
+            rows = slice(start, min(start + size, batch))
+            request = Request(
+                keep,
+                sequences,
+                rows_of(states, rows),
+                lengths=None if lengths is None else lengths[rows],
+                mask=None if mask is None else mask[rows],
+            )
+            inputs = {
+                entry.call: Tensor(array if size >= batch else array[rows])
+                for entry, array in arrays
+            }
+            try:
+                pieces.append(prepared.executor.run(inputs, request, targets))
+            except (InputError, ShapeError) as error:
+                raise _with_lengths(error, arrays) from error
+        values = joined(pieces)
+        if mask is not None and not values.mask_used:
+            raise ShapeError("mask", "(B, T) of a recurrent layer's input", mask.shape)
+        self._final = {number: dict(result.final) for number, result in values.layers.items()}
+        if self.stateful:
+            self._carry(prepared)
+        return values
+
+    def _arrays(self, x: Any, inputs: Sequence[Input], announce: bool) -> list[tuple[Input, Array]]:
+        """The inputs of a run with their batch axes and dtypes."""
+        given = match_inputs(x, inputs)
+        arrays = []
+        for entry in inputs:
+            array = given[entry.name]
+            if self.direct and self.time_major and array.ndim == 3:
+                array = array.swapaxes(0, 1)
+            array, self.had_batch_axis = with_batch_axis(array, entry)
+            for note in (length_note(array, entry), batch_note(array, entry)) if announce else ():
+                if note and note not in self.notes:
+                    self.notes.append(note)
+            arrays.append((entry, typed(array, entry, self.dtype)))
+        sizes = {array.shape[entry.batch_axis] for entry, array in arrays}
+        if len(sizes) > 1:
+            raise InputError(
+                "the inputs hold different numbers of sequences: "
+                + ", ".join(f"{e.name} {a.shape[e.batch_axis]}" for e, a in arrays)
+            )
+        return arrays
+
+    def _initial(
+        self, prepared: Prepared, given: StateLike | None, batch: int
+    ) -> dict[int, dict[str, tuple[Array, ...]]]:
+        """Initial states: what the caller gives, else what an earlier chunk left."""
+        if given is not None:
+            names = [unit.name for unit in prepared.recurrent]
+            chosen = self.names or ([names[0]] if len(names) == 1 else [])
+            return parse_initial_state(given, prepared.recurrent, chosen, batch)
+        if not self._carried:
+            return {}
+        carried = {k: v for k, v in self._carried.items() if k in prepared.needed}
+        for number, parts in carried.items():
+            rows = {len(state[0]) for state in parts.values()}
+            if rows != {batch}:
+                name = prepared.model.calls[number].layer.address
+                raise InputError(
+                    f"the states carried over for '{name}' are of {rows.pop()} sequences, this "
+                    f"input has {batch}"
+                )
+        return carried
+
+    def _carry(self, prepared: Prepared) -> None:
+        """Remember the states that the next chunk starts from."""
+        marked = [unit for unit in prepared.recurrent if recurrent_of(unit).stateful]
+        if marked:
+            self._carried = {unit.call: self._final[unit.call] for unit in marked}
+            rest = [unit.name for unit in prepared.recurrent if unit not in marked]
+            note = (
+                f"the file marks only some layers stateful; {listing(rest)} start afresh at each "
+                "input, as in the framework"
+            )
+            if rest and note not in self.notes:
+                self.notes.append(note)
+            return
+        reasons = time_mixing(prepared.model, [unit.call for unit in prepared.recurrent])
+        if reasons:
+            raise UnsupportedFeatureError(
+                f"the sequence cannot be continued in the next input: {'; '.join(reasons)}"
+            )
+        self._carried = dict(self._final)
+
+    def _piece(
+        self, prepared: Prepared, arrays: Sequence[tuple[Input, Array]], traced: bool
+    ) -> int:
+        """How many sequences to compute at once."""
+        batch = _batch(arrays)
+        if any(entry.batch_axis for entry, _ in arrays):
+            return batch
+        if self.batch_size is not None:
+            return self.batch_size
+        steps = max(array.shape[1] if array.ndim > 1 else 1 for _, array in arrays)
+        units = sum(
+            cell.units for unit in prepared.recurrent for _, _, cell in recurrent_of(unit).cells()
+        )
+        features = sum(array[0].size for _, array in arrays)
+        bytes_each = 4 * (features + steps * units * (8 if traced else 3)) + 1
+        return int(max(1, min(batch, PIECE_BYTES // bytes_each)))
+
+    @property
+    def states(self) -> dict[str, Array]:
+        """Final states of every recurrent layer of the last run, (B, U), under their file names."""
+        units = [unit for unit in recurrent_units(self.model) if unit.call in self._final]
+        return named_states(units, self._final)
+
+
+def _chosen(given: bool | None, saved: bool) -> bool:
+    return saved if given is None else given
+
+
+def _outputs_of(call: Call, number: int) -> tuple[list[tuple[int, int]], list[str]]:
+    """All outputs of a layer without recurrence, and their names."""
+    operation = call.layer.operation
+    grouped = isinstance(operation, Operation) and operation.name == "group"
+    count = len(call.arguments) if grouped else 1
+    names = ["output"] if count == 1 else [f"output_{k}" for k in range(count)]
+    return [(number, k) for k in range(count)], names
+
+
+def _batch(arrays: Sequence[tuple[Input, Array]]) -> int:
+    """How many sequences the inputs hold."""
+    return int(arrays[0][1].shape[arrays[0][0].batch_axis])
+
+
+def _steps(arrays: Sequence[tuple[Input, Array]]) -> set[int]:
+    return {int(a.shape[1 - entry.batch_axis]) for entry, a in arrays if a.ndim > 1}
+
+
+def _checked_mask(mask: Array | None, arrays: Sequence[tuple[Input, Array]]) -> Array | None:
+    """A mask as (B, T) of booleans."""
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "biu" or (mask.dtype.kind != "b" and not np.isin(mask, (0, 1)).all()):
+        raise InputError(f"mask: expected true and false (or 1 and 0), found {mask.dtype}")
+    mask = mask.astype(bool)
+    if mask.ndim == 1:
+        mask = np.broadcast_to(mask, (_batch(arrays), len(mask)))
+    if mask.ndim != 2 or len(mask) != _batch(arrays):
+        raise ShapeError("mask", f"(T,) or ({_batch(arrays)}, T)", mask.shape)
+    return mask
+
+
+def _checked_lengths(lengths: Array | None, arrays: Sequence[tuple[Input, Array]]) -> Array | None:
+    """Lengths as (B,) of whole numbers, none longer than the sequences."""
+    if lengths is None:
+        return None
+    lengths = np.asarray(lengths)
+    if lengths.shape != (_batch(arrays),):
+        raise ShapeError("lengths", f"({_batch(arrays)},)", lengths.shape)
+    longest = max(_steps(arrays), default=0)
+    if lengths.dtype.kind not in "iu" or (lengths < 0).any() or (lengths > longest).any():
+        raise InputError(f"lengths: expected whole numbers from 0 to {longest}, found {lengths}")
+    return lengths
+
+
+def _with_lengths(error: InputError, arrays: Sequence[tuple[Input, Array]]) -> InputError:
+    """The error of a layer that does not accept any length, with both lengths named."""
+    notes = [note for entry, array in arrays if (note := length_note(array, entry))]
+    return InputError(f"{error}; {'; '.join(notes)}") if notes else error

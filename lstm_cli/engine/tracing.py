@@ -1,0 +1,112 @@
+"""What a run computed, as the traces that callers get."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..model import Array, Model
+from ..traces import Trace, Traces
+from .graph import Values
+from .plan import recurrent_of
+from .selection import Unit
+
+
+def build_trace(
+    model: Model,
+    units: Sequence[Unit],
+    fronts: Sequence[str],
+    values: Values,
+    tensors: Collection[str],
+    lengths: Array | None,
+) -> Trace | Traces:
+    """The traces of some calls.
+
+    Args:
+        units: the calls.
+        fronts: what stands before the names of each one's arrays, with its ``/``.
+        values: the results.
+        tensors: which of ``output`` and ``x`` to add to the per-step arrays.
+        lengths: of the sequences, where they were given.
+    """
+    cells: dict[str, Trace] = {}
+    arrays: dict[str, Array] = {}
+    for unit, front in zip(units, fronts, strict=True):
+        shared = _of_layer(unit, values, tensors, lengths)
+        arrays |= {front + name: array for name, array in shared.items()}
+        for part, own in _of_cells(unit, values).items():
+            prefix = front + (f"{part}/" if part else "")
+            arrays |= {prefix + name: array for name, array in own.items()}
+            meta = _meta(model, unit, part)
+            cells[prefix.rstrip("/")] = Trace({**own, **shared}, meta)
+    if len(cells) == 1:
+        ((name, trace),) = cells.items()
+        return trace if not name else Traces(cells, arrays, trace.meta)
+    meta = {"layers": [trace.meta for trace in cells.values()], **_source(model)}
+    return Traces(cells, _in_order(arrays), meta)
+
+
+def _in_order(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Arrays of cells first, those of whole layers after them, each in the order of making."""
+    return dict(sorted(arrays.items(), key=lambda pair: ("/" not in pair[0] and -1) or 0))
+
+
+def _of_cells(unit: Unit, values: Values) -> dict[str, dict[str, Array]]:
+    """Per part: the per-step arrays, (B, T, U), and the states before and after, (B, U)."""
+    result = values.layers[unit.call]
+    found = {}
+    for part, steps in result.steps.items():
+        initial_h, initial_c = result.initial[part]
+        final_h, final_c = result.final[part]
+        found[part] = {
+            **steps,
+            "initial_h": np.array(initial_h),
+            "initial_c": np.array(initial_c),
+            "final_h": np.array(final_h),
+            "final_c": np.array(final_c),
+        }
+    return found
+
+
+def _of_layer(
+    unit: Unit, values: Values, tensors: Collection[str], lengths: Array | None
+) -> dict[str, Array]:
+    """What belongs to the layer as a whole: its output, its input, its mask or lengths."""
+    result = values.layers[unit.call]
+    found: dict[str, Array] = {}
+    if "output" in tensors:
+        many = len(result.sequences) > 1
+        for k, sequence in enumerate(result.sequences):
+            found[f"output_{k}" if many else "output"] = np.ascontiguousarray(sequence)
+    if "x" in tensors:
+        found["x"] = np.array(values.inputs[unit.call])
+    mask = values.masks.get(unit.call)
+    if mask is not None:
+        found["mask"] = np.array(mask, bool)
+    if lengths is not None:
+        found["lengths"] = np.array(lengths)
+    return found
+
+
+def _source(model: Model) -> dict[str, Any]:
+    return {"source": model.path, "written_by": model.written_by}
+
+
+def _meta(model: Model, unit: Unit, part: str) -> dict[str, Any]:
+    recurrent = recurrent_of(unit)
+    direction, cell = next(
+        (direction, cell) for name, direction, cell in recurrent.cells() if name == part
+    )
+    gates = getattr(cell, "recurrent_activation", None)
+    return {
+        **_source(model),
+        "layer": unit.name,
+        "part": part,
+        "kind": unit.layer.kind,
+        "units": cell.units,
+        "activation": str(cell.activation),
+        "recurrent_activation": "" if gates is None else str(gates),
+        "direction": "backward" if direction.go_backwards else "forward",
+    }

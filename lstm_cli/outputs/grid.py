@@ -1,0 +1,121 @@
+"""Columns of text that never wrap: what does not fit goes into a band below, or is cut."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+GAP = "  "
+RULE = " │ "
+ELLIPSIS = "…"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One column.
+
+    Attributes:
+        header: above the cells.
+        cells: one a row, without line breaks.
+        group: columns of one group stand together under its name, apart from others.
+        right: align to the right.
+        style: of the cells.
+    """
+
+    header: str
+    cells: Sequence[str]
+    group: str = ""
+    right: bool = True
+    style: str = ""
+
+    @property
+    def width(self) -> int:
+        return max(map(cell_len, (self.header, *self.cells)))
+
+
+def grid(columns: Sequence[Column], row_styles: Sequence[str] = ()) -> list[Text]:
+    """Lines: group names where there are any, headers, a line a row."""
+    lines = [_group_line(columns)] if any(column.group for column in columns) else []
+    headers = [(column.header, "bold") for column in columns]
+    lines.append(_line(columns, headers))
+    for row in range(len(columns[0].cells)):
+        cells = [(column.cells[row], column.style) for column in columns]
+        line = _line(columns, cells)
+        line.style = row_styles[row] if row_styles else ""
+        lines.append(line)
+    return lines
+
+
+def grid_width(columns: Sequence[Column]) -> int:
+    """Width of the lines that ``grid`` makes."""
+    between = (_between(a, b) for a, b in pairwise(columns))
+    return sum(column.width for column in columns) + sum(map(len, between))
+
+
+def bands(keys: Sequence[Column], columns: Sequence[Column], width: int) -> list[list[Column]]:
+    """``columns`` cut into bands that fit, the ``keys`` in front of each."""
+    found: list[list[Column]] = []
+    band: list[Column] = []
+    for column in columns:
+        if band and grid_width([*keys, *band, column]) > width:
+            found.append([*keys, *band])
+            band = []
+        band.append(column)
+    return [*found, [*keys, *band]] if band or not found else found
+
+
+def clipped(line: str, width: int) -> str:
+    """``line`` in ``width`` cells, its end replaced by an ellipsis where it is longer."""
+    if cell_len(line) <= width:
+        return line
+    return set_cell_size(line, max(0, width - 1)).rstrip() + ELLIPSIS
+
+
+def wrapped(text: str, width: int, style: str = "", first: str = "", later: str = "") -> list[Text]:
+    """``text`` in lines of at most ``width``, with an indent for the first and the later ones."""
+    lines = textwrap.wrap(
+        text, max(width, 10), initial_indent=first, subsequent_indent=later, break_on_hyphens=False
+    )
+    return [Text(line, style) for line in lines]
+
+
+def joined(lines: Iterable[Text]) -> Text:
+    """One text of these lines, which a console shows as they are."""
+    return Text("\n", no_wrap=True, overflow="crop", end="\n").join(lines)
+
+
+def _group_line(columns: Sequence[Column]) -> Text:
+    """Each group's name above its columns, followed by a rule."""
+    line, k = Text(), 0
+    while k < len(columns):
+        group = columns[k].group
+        end = next((n for n in range(k, len(columns)) if columns[n].group != group), len(columns))
+        width = grid_width(columns[k:end])
+        name = clipped(group, width)
+        line.append(name, "bold")
+        rule = width - cell_len(name) - 1
+        line.append(" " + "─" * rule if group and rule > 0 else " " * (rule + 1), "dim")
+        if end < len(columns):
+            line.append(RULE if columns[end].group else GAP, "dim")
+        k = end
+    return line
+
+
+def _line(columns: Sequence[Column], cells: Sequence[tuple[str, str]]) -> Text:
+    line = Text()
+    for k, (column, (text, style)) in enumerate(zip(columns, cells, strict=True)):
+        if k:
+            line.append(_between(columns[k - 1], column), "dim")
+        padding = " " * (column.width - cell_len(text))
+        line.append(padding + text if column.right else text + padding, style)
+    line.rstrip()
+    return line
+
+
+def _between(left: Column, right: Column) -> str:
+    return RULE if left.group != right.group and right.group else GAP

@@ -1,0 +1,56 @@
+"""Pieces that arrive step by step, put into a file sequence by sequence, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, BinaryIO
+
+COPY_BYTES = 1 << 24
+
+
+class SequenceOrder:
+    """Writes sequence 0 at once, and keeps the others' pieces on disk until it has ended.
+
+    Args:
+        file: where everything goes in the end.
+        folder: where the waiting pieces are kept, in a file without a name.
+    """
+
+    def __init__(self, file: BinaryIO, folder: Path) -> None:
+        self._file, self._folder = file, folder
+        self._waiting: IO[bytes] | None = None
+        self._pieces: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._end = 0
+
+    def add(self, sequence: int, piece: bytes) -> None:
+        """Add what comes next in one sequence."""
+        if sequence == 0:
+            self._file.write(piece)
+            return
+        if self._waiting is None:
+            self._waiting = TemporaryFile(dir=self._folder)
+        self._waiting.write(piece)
+        self._pieces[sequence].append((self._end, len(piece)))
+        self._end += len(piece)
+
+    def finish(self) -> None:
+        """Write the pieces that waited."""
+        for sequence in sorted(self._pieces):
+            for start, length in self._pieces[sequence]:
+                self._copy(start, length)
+        self.close()
+
+    def close(self) -> None:
+        """Forget the pieces that wait."""
+        if self._waiting is not None:
+            self._waiting.close()
+        self._waiting = None
+
+    def _copy(self, start: int, length: int) -> None:
+        if self._waiting is None:
+            return
+        self._waiting.seek(start)
+        for done in range(0, length, COPY_BYTES):
+            self._file.write(self._waiting.read(min(COPY_BYTES, length - done)))

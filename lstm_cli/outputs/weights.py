@@ -1,0 +1,129 @@
+"""Weights of recurrent layers: figures a gate, and a table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.text import Text
+
+from ..model import GATES, Array, Cell, Layer
+from .grid import Column, bands, clipped, grid, joined
+
+STACKED = {"LSTM": GATES, "GRU": ("z", "r", "h"), "SimpleRNN": ("h",)}
+"""Order of the gates in a cell's arrays, by its kind."""
+
+FIGURES = ("minimum", "maximum", "mean", "std", "norm")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightRow:
+    """Figures of one gate's block of one weight array; NaN and infinity are counted apart.
+
+    Attributes:
+        address: of the layer.
+        part: of the cell, empty where the layer has one.
+        tensor: ``kernel``, ``recurrent_kernel`` or ``bias``.
+        gate: ``i f g o`` of an LSTM, ``z r h`` of a GRU, ``h`` of a SimpleRNN.
+        shape: of the gate's block.
+        minimum, maximum, mean, std: of the finite numbers; None where there are none.
+        norm: the root of the sum of the finite numbers' squares.
+        nan, inf: how many numbers are not finite.
+    """
+
+    address: str
+    part: str
+    tensor: str
+    gate: str
+    shape: tuple[int, ...]
+    minimum: float | None
+    maximum: float | None
+    mean: float | None
+    std: float | None
+    norm: float
+    nan: int
+    inf: int
+
+
+def weight_statistics(layer: Layer) -> list[WeightRow]:
+    """A row for each gate of each weight array of each cell; none for other layers."""
+    if layer.recurrent is None:
+        return []
+    return [
+        _row(layer.address, part, tensor, gate, block)
+        for part, _, cell in layer.recurrent.cells()
+        for tensor, gate, block in _blocks(cell)
+    ]
+
+
+def weights_table(rows: Sequence[WeightRow], width: int) -> Text:
+    """The rows under a heading for each array, in bands where they do not fit side by side."""
+    lines: list[Text] = []
+    for heading, group in _grouped(rows):
+        lines += (
+            [Text(), Text(heading, "bold")] if lines else [Text(clipped(heading, width), "bold")]
+        )
+        keys = [Column("gate", [row.gate for row in group], right=False)]
+        for band in bands(keys, _columns(group), width):
+            lines += grid(band)
+    return joined(lines)
+
+
+def _blocks(cell: Cell) -> Iterator[tuple[str, str, Array]]:
+    """Each array's gates side by side, cut apart."""
+    gates = STACKED[cell.kind]
+    arrays = {
+        "kernel": cell.kernel,
+        "recurrent_kernel": cell.recurrent_kernel,
+        "bias": cell.bias,
+    }
+    for tensor, array in arrays.items():
+        if array is not None:
+            for gate, block in zip(gates, np.split(array, len(gates), axis=-1), strict=True):
+                yield tensor, gate, block
+
+
+def _row(address: str, part: str, tensor: str, gate: str, block: Array) -> WeightRow:
+    finite = block[np.isfinite(block)].astype(np.float64)
+    figures = [finite.min(), finite.max(), finite.mean(), finite.std()] if finite.size else []
+    minimum, maximum, mean, std = map(float, figures) if figures else (None,) * 4
+    return WeightRow(
+        address,
+        part,
+        tensor,
+        gate,
+        block.shape,
+        minimum,
+        maximum,
+        mean,
+        std,
+        norm=float(np.sqrt(np.sum(finite**2))),
+        nan=int(np.isnan(block).sum()),
+        inf=int(np.isinf(block).sum()),
+    )
+
+
+def _grouped(rows: Sequence[WeightRow]) -> list[tuple[str, list[WeightRow]]]:
+    groups: dict[str, list[WeightRow]] = {}
+    for row in rows:
+        name = "/".join(filter(None, (row.address, row.part, row.tensor)))
+        groups.setdefault(name, []).append(row)
+    return list(groups.items())
+
+
+def _columns(rows: Sequence[WeightRow]) -> list[Column]:
+    headers = dict(zip(FIGURES, ("min", "max", "mean", "std", "norm"), strict=True))
+    shapes = [" × ".join(map(str, row.shape)) for row in rows]
+    figures = [
+        Column(headers[figure], [_figure(getattr(row, figure)) for row in rows])
+        for figure in FIGURES
+    ]
+    bad = [Column("NaN", [str(r.nan) for r in rows]), Column("Inf", [str(r.inf) for r in rows])]
+    return [Column("shape", shapes), *figures, *bad]
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2e}"
