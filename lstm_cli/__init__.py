@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import load, run, trace, trace_blocks
+    from .api import inspect, load, run, trace, trace_blocks, weights
     from .engine.session import Session
     from .errors import (
         AmbiguousNameError,
@@ -53,14 +53,16 @@ __all__ = [
     "UnsupportedFeatureError",
     "UsageError",
     "__version__",
+    "inspect",
     "load",
     "run",
     "trace",
     "trace_blocks",
+    "weights",
 ]
 
 _HOMES = {
-    ".api": ("load", "run", "trace", "trace_blocks"),
+    ".api": ("inspect", "load", "run", "trace", "trace_blocks", "weights"),
     ".engine.session": ("Session",),
     ".model": ("Model",),
     ".traces": ("State", "Trace", "Traces"),

@@ -9,6 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from os import PathLike
 from typing import Any, Literal, overload
 
+from .engine.graph import blocked_layers, unsupported_layers
+from .engine.plan import with_output_shapes
+from .engine.selection import weight_arrays
 from .engine.session import DEFAULT_TENSORS, Session
 from .engine.states import StateLike
 from .formats import load as load_file
@@ -55,6 +58,39 @@ def load(
         treat_as_lstm=custom,
     )
     return load_file(str(path), options)
+
+
+def inspect(model: Model) -> dict[str, Any]:
+    """The facts of a model, ready for JSON: who wrote it, its layers, what was assumed.
+
+    Returns:
+        ``path format written_by inputs outputs layers assumptions unsupported``; shapes are lists
+        with None for an open axis; one entry a layer, in the file's order.
+    """
+    from .outputs.facts import Blocked, model_facts
+
+    blocked = [
+        Blocked(layer.address, reason, tuple(blocked_layers(model, layer)))
+        for layer, reason in unsupported_layers(model)
+    ]
+    return model_facts(with_output_shapes(model), blocked)
+
+
+def weights(model: Model, layer: str | Sequence[str] | None = None) -> dict[str, Array]:
+    """The arrays of LSTM layers, columns in the gate order i f g o.
+
+    Args:
+        layer: address of a layer, or several; None for every LSTM layer.
+
+    Returns:
+        ``kernel`` (F, 4U), ``recurrent_kernel`` (U, 4U) and, where there is one, ``bias`` (4U,);
+        ``forward/kernel`` for parts, with the layer's address in front where there are several.
+
+    Raises:
+        NoSuchNameError: if there is no such layer.
+        UnsupportedFeatureError: if it is not an LSTM layer.
+    """
+    return weight_arrays(model, [layer] if isinstance(layer, str) else list(layer or []))
 
 
 @overload

@@ -1,0 +1,18 @@
+"""The command line. Only this part prints or exits; it computes nothing itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 a check failed, 2 bad usage, file or data."""
+    # One thread is as fast at most sizes and starts sooner; it must be said before NumPy loads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from .app import run_app
+
+    sys.exit(run_app(sys.argv[1:] if arguments is None else arguments))

@@ -33,6 +33,7 @@ def in_place(activation: Activation) -> InPlace:
     Raises:
         UnsupportedFeatureError: if there is no such activation, or it does not keep the shape.
     """
+    formula = _formula(activation)
     if activation.name in _DIRECT:
         return _DIRECT[activation.name]
     if activation.name == "glu":
@@ -40,7 +41,6 @@ def in_place(activation: Activation) -> InPlace:
             "activation 'glu' halves the number of units, so that no recurrent cell can use it",
             ["activation glu in a cell"],
         )
-    formula = _formula(activation)
 
     def write(x: Array, out: Array) -> Array:
         np.copyto(out, formula(x))

@@ -73,6 +73,11 @@ def _reason(layer: Layer) -> str:
     return ""
 
 
+def unsupported_layers(model: Model) -> list[tuple[Layer, str]]:
+    """The layers that cannot be computed, each with the reason."""
+    return [(layer, reason) for layer in model.layers if (reason := _reason(layer))]
+
+
 def blocked_layers(model: Model, layer: Layer) -> list[str]:
     """Addresses of the LSTM layers that depend on a layer that cannot be computed."""
     calls = set(model.calls_of(layer))

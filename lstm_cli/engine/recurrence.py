@@ -109,7 +109,7 @@ class CellRunner:
     def _check(self, keep: Collection[str]) -> None:
         known = LSTM_TENSORS if isinstance(self.cell, LstmCell) else {"h"}
         if unknown := set(keep) - known:
-            raise ValueError(f"a {self.cell.kind} cell keeps no {', '.join(sorted(unknown))}")
+            raise ValueError(f"the {self.cell.kind} cell keeps no {', '.join(sorted(unknown))}")
 
     def _masked_block(
         self, x: Array, state: State, results: Mapping[str, Array], mask: Array

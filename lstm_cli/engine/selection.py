@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import AmbiguousNameError, NoSuchNameError, UnsupportedFeatureError, UsageError
-from ..model import Call, Input, Layer, Model, Operation, Output, Reference
+from ..model import Array, Call, Input, Layer, Model, Operation, Output, Reference
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,14 +68,39 @@ def lstm_units(model: Model, names: Sequence[str]) -> list[Unit]:
     if not names:
         units = [unit for layer in model.lstm_layers for unit in units_of(model, layer)]
         if not units:
-            kinds = ", ".join(dict.fromkeys(layer.kind for layer in model.layers)) or "no layers"
-            raise UsageError(f"{model.path} has no LSTM layer; it holds: {kinds}")
+            raise no_lstm_layer(model)
         return units
     units = [unit for name in names for unit in find_units(model, name)]
     for unit in units:
         if not unit.layer.is_lstm:
             _refuse_trace(model, unit.layer)
     return list({unit.call: unit for unit in units}.values())
+
+
+def weight_arrays(model: Model, names: Sequence[str]) -> dict[str, Array]:
+    """Kernel, recurrent kernel and bias of LSTM layers, under their names in files."""
+    layers = [model.find(split_call(name)[0]) for name in names] or list(model.lstm_layers)
+    if not layers:
+        raise no_lstm_layer(model)
+    arrays: dict[str, Array] = {}
+    for layer in layers:
+        recurrent = layer.recurrent
+        if recurrent is None or not recurrent.is_lstm:
+            _refuse_trace(model, layer)
+            continue
+        alone = len(layers) == 1 and (bool(names) or len(model.lstm_layers) == 1)
+        for part, _, cell in recurrent.cells():
+            front = "/".join(filter(None, ("" if alone else layer.address.lstrip("/"), part)))
+            for name in ("kernel", "recurrent_kernel", "bias"):
+                if getattr(cell, name) is not None:
+                    arrays["/".join(filter(None, (front, name)))] = getattr(cell, name)
+    return arrays
+
+
+def no_lstm_layer(model: Model) -> UsageError:
+    """The error for a model without any LSTM layer; says what it holds instead."""
+    kinds = ", ".join(dict.fromkeys(layer.kind for layer in model.layers)) or "no layers"
+    return UsageError(f"{model.path} has no LSTM layer; it holds: {kinds}")
 
 
 def _refuse_trace(model: Model, layer: Layer) -> None:

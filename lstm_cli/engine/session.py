@@ -393,6 +393,16 @@ class Session:
         bytes_each = 4 * (features + steps * units * (8 if traced else 3)) + 1
         return int(max(1, min(batch, PIECE_BYTES // bytes_each)))
 
+    def time_mixing(self) -> list[str]:
+        """Why the traced layers cannot be run in blocks of steps; empty if they can."""
+        units = lstm_units(self.model, self.names)
+        return time_mixing(self.model, [unit.call for unit in units])
+
+    @property
+    def output_batch_axis(self) -> int:
+        """Which axis of three-axis outputs holds the sequences: 1 in a time-major model."""
+        return max((entry.batch_axis for entry in self.model.inputs), default=0)
+
     @property
     def states(self) -> dict[str, Array]:
         """Final states of every recurrent layer of the last run, (B, U), under their file names."""

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 GAP = "  "
 RULE = " │ "
 ELLIPSIS = "…"
+
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
+"""Names come from files: none of them may steer the terminal."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines:
+    """Finished lines; a console shows them as they are, cut at its edge and never wrapped."""
+
+    lines: Sequence[Text]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.lines:
+            shown = line.copy()
+            shown.plain = line.plain.translate(_CONTROLS)
+            shown.no_wrap, shown.overflow = True, "crop"
+            yield shown
+
+    @property
+    def plain(self) -> str:
+        """The text without styles."""
+        return "\n".join(line.plain for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,17 +99,19 @@ def clipped(line: str, width: int) -> str:
     return set_cell_size(line, max(0, width - 1)).rstrip() + ELLIPSIS
 
 
+def clipped_left(line: str, width: int) -> str:
+    """``line`` in ``width`` cells, its beginning replaced by an ellipsis where it is longer."""
+    if cell_len(line) <= width:
+        return line
+    return ELLIPSIS + set_cell_size(line[::-1], max(0, width - 1))[::-1]
+
+
 def wrapped(text: str, width: int, style: str = "", first: str = "", later: str = "") -> list[Text]:
     """``text`` in lines of at most ``width``, with an indent for the first and the later ones."""
     lines = textwrap.wrap(
         text, max(width, 10), initial_indent=first, subsequent_indent=later, break_on_hyphens=False
     )
     return [Text(line, style) for line in lines]
-
-
-def joined(lines: Iterable[Text]) -> Text:
-    """One text of these lines, which a console shows as they are."""
-    return Text("\n", no_wrap=True, overflow="crop", end="\n").join(lines)
 
 
 def _group_line(columns: Sequence[Column]) -> Text:

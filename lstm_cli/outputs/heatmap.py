@@ -15,7 +15,7 @@ from rich.text import Text
 from ..model import Array
 from .colours import colour, half_blocks
 from .display_numbers import short_number
-from .grid import joined, wrapped
+from .grid import Lines, wrapped
 from .notes import left_out_note
 from .results import Results, base_name
 from .view import DESCRIPTIONS, View, view
@@ -50,7 +50,7 @@ class Scale:
         return np.clip(part, 0.0, 1.0)
 
 
-def heat_map(results: Results, width: int, height: int, *, colours: bool) -> Text:
+def heat_map(results: Results, width: int, height: int, *, colours: bool) -> Lines:
     """One map a tensor: units from top to bottom, steps from left to right, first sequence only.
 
     Where a column stands for several steps it shows the one that stands out most: of a gate the
@@ -68,7 +68,7 @@ def heat_map(results: Results, width: int, height: int, *, colours: bool) -> Tex
     rows = shown.rows(0) if shown.sequences else {}
     steps = int(shown.lengths[0]) if shown.sequences else 0
     if not steps or not rows:
-        return Text("no steps")
+        return Lines([Text("nothing with steps to show")])
     margin = max(len(str(unit)) for units in shown.units.values() for unit in units) + 1
     bins = _Bins.fitting(steps, max(1, width - margin))
     notes = _notes(shown, rows, bins, width, colours)
@@ -85,7 +85,7 @@ def heat_map(results: Results, width: int, height: int, *, colours: bool) -> Tex
     picture.append(_axis(bins, shown.first_step, margin))
     hidden = max(0, *(array.shape[1] - units for array in rows.values()))
     missing = {"unit": hidden, "sequence": shown.sequences - 1}
-    return joined([*picture, *notes, *left_out_note(missing, width)])
+    return Lines([*picture, *notes, *left_out_note(missing, width)])
 
 
 def draws_in_colour(console: Console) -> bool:

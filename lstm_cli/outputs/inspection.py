@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.text import Text
 
-from .grid import Column, clipped, grid, grid_width, joined, wrapped
+from .grid import GAP, Column, Lines, bands, clipped, clipped_left, grid, grid_width, wrapped
 
+INDENT = "  "
 LSTM_MARK = "●"
-SHORTEST_ADDRESS = 12
+SHORTEST = 12
 
 DETAILS = {
     "parts": "parts",
@@ -27,8 +29,11 @@ DETAILS = {
 }
 """What a wide console shows in the table of layers, and a narrow one below it."""
 
+SHORT = {"return_sequences": "sequences", "return_state": "state"}
+"""Headers of the wide table that are shorter than the names."""
 
-def inspect_table(facts: Mapping[str, Any], width: int) -> Text:
+
+def inspect_table(facts: Mapping[str, Any], width: int) -> Lines:
     """The facts of a model, as ``model_facts`` gives them, in at most ``width`` columns.
 
     A row a layer, LSTM ones marked; details of recurrent layers in the same table where they
@@ -36,14 +41,13 @@ def inspect_table(facts: Mapping[str, Any], width: int) -> Text:
     """
     lines = _heading(facts, width)
     layers = facts["layers"]
-    wide = [*_few_columns(layers, width), *_detail_columns(layers), _parameters(layers)]
+    wide = [*_few_columns(layers), *_detail_columns(layers), _parameters(layers)]
     if layers and grid_width(wide) <= width:
-        lines += [Text(), *grid(wide, _styles(layers))]
+        lines += [Text(), *grid(wide, _styles(layers)), *_legend(layers)]
     elif layers:
-        few = [*_few_columns(layers, width), _parameters(layers)]
-        lines += [Text(), *grid(few, _styles(layers)), *_detail_blocks(layers, width)]
-    lines += _legend(layers)
-    return joined([*lines, *_card(facts, width), *_unsupported(facts, width)])
+        lines += [Text(), *_narrow_table(layers, width), *_legend(layers)]
+        lines += _detail_blocks(layers, width)
+    return Lines([*lines, *_card(facts, width), *_unsupported(facts, width)])
 
 
 def value_text(value: Any) -> str:
@@ -89,20 +93,32 @@ def _labelled(label: str, value: str, indent: int, width: int) -> list[Text]:
     return lines
 
 
-def _few_columns(layers: Sequence[Mapping[str, Any]], width: int) -> list[Column]:
-    """Mark, address, kind and sizes; the address takes what the others leave."""
-    marks = [LSTM_MARK if layer["lstm"] else "" for layer in layers]
-    kinds = [layer["kind"] for layer in layers]
-    sizes = [
+def _narrow_table(layers: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
+    """The few columns; where they are too wide, shortened names, and at last two bands."""
+    columns = [*_few_columns(layers), _parameters(layers)]
+    if grid_width(columns) > width:
+        mark, address, kind, *sizes = columns
+        names = width - grid_width([mark, *sizes]) - 2 * len(GAP)
+        kind = replace(kind, cells=[clipped(k, max(SHORTEST, names // 3)) for k in kind.cells])
+        room = max(width // 2, names - kind.width)
+        address = replace(address, cells=[clipped_left(a, room) for a in address.cells])
+        columns = [mark, address, kind, *sizes]
+    lines: list[Text] = []
+    for band in bands(columns[:2], columns[2:], width):
+        lines += [Text()] if lines else []
+        lines += grid(band, _styles(layers))
+    return lines
+
+
+def _few_columns(layers: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """Mark, address, kind and sizes."""
+    return [
+        Column("", [LSTM_MARK if layer["lstm"] else "" for layer in layers]),
+        Column("layer", [layer["address"] for layer in layers], right=False),
+        Column("kind", [layer["kind"] for layer in layers], right=False),
         Column("input", [value_text(layer["input_size"]) for layer in layers]),
         Column("units", [value_text(layer["units"]) for layer in layers]),
     ]
-    fixed = grid_width([Column("", marks), *sizes, _parameters(layers)]) + 4
-    room = max(2 * SHORTEST_ADDRESS, width - fixed)
-    kind_room = max(SHORTEST_ADDRESS, room - max(len(layer["address"]) for layer in layers))
-    kind = Column("kind", [clipped(kind, kind_room) for kind in kinds], right=False)
-    addresses = [clipped(layer["address"], room - kind.width) for layer in layers]
-    return [Column("", marks), Column("layer", addresses, right=False), kind, *sizes]
 
 
 def _parameters(layers: Sequence[Mapping[str, Any]]) -> Column:
@@ -114,8 +130,10 @@ def _detail_columns(layers: Sequence[Mapping[str, Any]]) -> list[Column]:
     columns = []
     for key, header in DETAILS.items():
         cells = [value_text(layer[key]) if layer["recurrent"] else "" for layer in layers]
+        if key == "parts":  # what `bidirectional` says already
+            cells = ["" if cell == "forward, backward" else cell for cell in cells]
         if any(cells):
-            columns.append(Column(header, cells, right=False))
+            columns.append(Column(SHORT.get(key, header), cells, right=False))
     return columns
 
 
@@ -124,22 +142,24 @@ def _detail_blocks(layers: Sequence[Mapping[str, Any]], width: int) -> list[Text
     lines: list[Text] = []
     for layer in layers:
         if layer["recurrent"]:
-            lines += [Text(), Text(clipped(layer["address"], width), "bold")]
+            lines += [Text(), Text(clipped_left(layer["address"], width), "bold")]
             lines += _pairs(layer, width)
     return lines
 
 
 def _pairs(layer: Mapping[str, Any], width: int) -> list[Text]:
-    pairs = [(name, value_text(layer[key])) for key, name in DETAILS.items()]
-    lines, line = list[Text](), Text("  ")
-    for name, value in [(n, v) for n, v in pairs if v]:
-        pair = Text.assemble((f"{name} ", "dim"), value)
-        if line.plain.strip() and line.cell_len + 3 + pair.cell_len > width:
-            lines.append(line)
-            line = Text("  ")
-        line.append(" · " if line.plain.strip() else "", "dim")
-        line.append_text(pair)
-    return [*lines, line]
+    lines = [Text()]
+    for key, name in DETAILS.items():
+        value = value_text(layer[key])
+        if not value:
+            continue
+        pair = wrapped(f"{name} {value}", width, "", INDENT, INDENT * 2)
+        pair[0].stylize("dim", 0, len(INDENT + name))
+        if lines[-1] and lines[-1].cell_len + 1 + pair[0].cell_len <= width:
+            lines[-1].append(" ·", "dim").append_text(pair[0][1:])
+        else:
+            lines += pair
+    return lines[1:]
 
 
 def _styles(layers: Sequence[Mapping[str, Any]]) -> list[str]:

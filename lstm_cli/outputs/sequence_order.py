@@ -37,9 +37,10 @@ class SequenceOrder:
 
     def finish(self) -> None:
         """Write the pieces that waited."""
-        for sequence in sorted(self._pieces):
-            for start, length in self._pieces[sequence]:
-                self._copy(start, length)
+        if self._waiting is not None:
+            for sequence in sorted(self._pieces):
+                for start, length in self._pieces[sequence]:
+                    self._copy(self._waiting, start, length)
         self.close()
 
     def close(self) -> None:
@@ -48,9 +49,7 @@ class SequenceOrder:
             self._waiting.close()
         self._waiting = None
 
-    def _copy(self, start: int, length: int) -> None:
-        if self._waiting is None:
-            return
-        self._waiting.seek(start)
+    def _copy(self, source: IO[bytes], start: int, length: int) -> None:
+        source.seek(start)
         for done in range(0, length, COPY_BYTES):
-            self._file.write(self._waiting.read(min(COPY_BYTES, length - done)))
+            self._file.write(source.read(min(COPY_BYTES, length - done)))

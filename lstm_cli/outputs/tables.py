@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ..model import Array
 from .display_numbers import number_format
-from .grid import Column, grid, grid_width, joined, wrapped
+from .grid import Column, Lines, grid, grid_width, wrapped
 from .notes import left_out_note
 from .results import Results
 from .view import View, view
@@ -28,7 +28,7 @@ Row = tuple[int, int] | None
 """Sequence and step of a table's row; None stands for the steps that are not shown."""
 
 
-def trace_table(results: Results, width: int, height: int) -> Text:
+def trace_table(results: Results, width: int, height: int) -> Lines:
     """States or gates: steps as rows, units as columns, tensors as groups of columns.
 
     All sequences where their steps fit, else the first. A masked step is marked, and its gates
@@ -42,6 +42,8 @@ def trace_table(results: Results, width: int, height: int) -> Text:
         UsageError: if the arrays differ in their number of sequences or steps.
     """
     shown = view(results)
+    if not shown.tensors:
+        return Lines([Text("nothing with steps to show")])
     across = _bands(shown, _rows(shown, height - FIXED_LINES), width)
     rows = _rows(shown, max(FEWEST_ROWS, (height - 1) // len(across) - FIXED_LINES + 1))
     keys = _key_columns(shown, rows)
@@ -55,10 +57,10 @@ def trace_table(results: Results, width: int, height: int) -> Text:
         lines += [Text()] if lines else []
         lines += grid([*keys, *columns], styles)
         hidden = max(hidden, *(len(shown.units[name]) - count for name in names))
-    return joined([*lines, *_notes(shown, rows, hidden, width)])
+    return Lines([*lines, *_notes(shown, rows, hidden, width)])
 
 
-def outputs_table(arrays: Mapping[str, Array], width: int, height: int) -> Text:
+def outputs_table(arrays: Mapping[str, Array], width: int, height: int) -> Lines:
     """Arrays with names and shapes: the last axis across, the axes before it down.
 
     Args:
@@ -75,7 +77,7 @@ def outputs_table(arrays: Mapping[str, Array], width: int, height: int) -> Text:
         body, rows, columns = _array_lines(array, room, width)
         lines += body
         missing = {"row": missing["row"] + rows, "column": max(missing["column"], columns)}
-    return joined([*lines, *left_out_note(missing, width)])
+    return Lines([*lines, *left_out_note(missing, width)])
 
 
 def ends(count: int, room: int) -> list[int | None]:

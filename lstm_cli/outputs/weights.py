@@ -9,7 +9,7 @@ import numpy as np
 from rich.text import Text
 
 from ..model import GATES, Array, Cell, Layer
-from .grid import Column, bands, clipped, grid, joined
+from .grid import Column, Lines, bands, clipped, grid
 
 STACKED = {"LSTM": GATES, "GRU": ("z", "r", "h"), "SimpleRNN": ("h",)}
 """Order of the gates in a cell's arrays, by its kind."""
@@ -57,17 +57,16 @@ def weight_statistics(layer: Layer) -> list[WeightRow]:
     ]
 
 
-def weights_table(rows: Sequence[WeightRow], width: int) -> Text:
+def weights_table(rows: Sequence[WeightRow], width: int) -> Lines:
     """The rows under a heading for each array, in bands where they do not fit side by side."""
     lines: list[Text] = []
     for heading, group in _grouped(rows):
-        lines += (
-            [Text(), Text(heading, "bold")] if lines else [Text(clipped(heading, width), "bold")]
-        )
+        lines += [Text()] if lines else []
+        lines.append(Text(clipped(heading, width), "bold"))
         keys = [Column("gate", [row.gate for row in group], right=False)]
         for band in bands(keys, _columns(group), width):
             lines += grid(band)
-    return joined(lines)
+    return Lines(lines)
 
 
 def _blocks(cell: Cell) -> Iterator[tuple[str, str, Array]]:
@@ -119,11 +118,24 @@ def _columns(rows: Sequence[WeightRow]) -> list[Column]:
         Column(headers[figure], [_figure(getattr(row, figure)) for row in rows])
         for figure in FIGURES
     ]
-    bad = [Column("NaN", [str(r.nan) for r in rows]), Column("Inf", [str(r.inf) for r in rows])]
-    return [Column("shape", shapes), *figures, *bad]
+    bad = Column("NaN/Inf", [f"{row.nan}/{row.inf}" for row in rows])
+    return [Column("shape", shapes), *figures, bad]
 
 
 def _figure(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2e}"
+
+
+def statistics_lines(rows: Sequence[WeightRow]) -> Iterator[str]:
+    """The rows as CSV, with a header; what is not known is empty."""
+    yield "layer,part,tensor,gate,shape,min,max,mean,std,norm,nan,inf"
+    for row in rows:
+        shape = "x".join(str(size) for size in row.shape)
+        figures = [row.minimum, row.maximum, row.mean, row.std, row.norm]
+        numbers = ["" if figure is None else f"{figure:.9g}" for figure in figures]
+        address = f'"{row.address}"' if "," in row.address else row.address
+        yield ",".join(
+            [address, row.part, row.tensor, row.gate, shape, *numbers, str(row.nan), str(row.inf)]
+        )

@@ -82,13 +82,13 @@ def choose_columns(
     if len(first_row) != layout.width:
         return chosen  # ragged, which is said with row and line when the row is read
     numeric = [k for k in chosen if is_number(first_row[k]) or has_decimal_comma(first_row[k])]
-    text = [k for k in chosen if k not in numeric and not is_missing(first_row[k])]
+    text = [k for k in sorted({*chosen} - {*numeric}) if not is_missing(first_row[k])]
     if text:
         raise InputError(f"{source}: {_holds_text(layout, first_row, text, numeric)}")
     nameless = [k for k in chosen if layout.names and layout.width > 1 and not layout.names[k]]
     if nameless:
         index = ", like an index that was saved with its table" if nameless[0] == 0 else ""
-        named = [k for k in numeric if k not in nameless]
+        named = [k for k in numeric if layout.names[k]]
         raise InputError(
             f"{source}: column {nameless[0]} has no name{index}; {_advice(layout, named)}"
         )

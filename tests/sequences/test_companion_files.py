@@ -50,7 +50,7 @@ def test_masks_in_arrays(dtype: str, values: Any, tmp_path: Path) -> None:
     [
         (
             io.BytesIO(b"1\n2\n"),
-            "found 2 at row 2, column 0; expected a mask of 0, 1, true or false",
+            "found 2 at row 2; expected a mask of 0, 1, true or false",
         ),
         (io.BytesIO(b"1,1\n1,nan\n"), "found nan at row 2, column 1; expected a mask of 0, 1,"),
         (npy([0, 0.5]), "found 0.5 at index 1; expected a mask of booleans, or 0 and 1"),

@@ -50,11 +50,11 @@ def test_impossible_paths(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_an_error_while_reading() -> None:
-    class Broken(io.RawIOBase):
-        def read(self, size: int = -1) -> bytes:
+    class Broken(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
             raise OSError(5, "Input/output error")
 
-    with pytest.raises(InputError, match="^the stream: cannot be read: Input/output error$"):
+    with pytest.raises(InputError, match=r"^the stream: cannot be read: Input/output error$"):
         read_input(Broken())
 
 

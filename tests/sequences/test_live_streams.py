@@ -35,11 +35,12 @@ class SlowProducer:
 
     def _produce(self) -> None:
         with os.fdopen(self._writing, "wb", buffering=0) as pipe:
-            for piece in self._pieces:
-                pipe.write(piece)
+            pipe.write(self._pieces[0])
+            for piece in self._pieces[1:]:
                 if not self.received.acquire(timeout=PATIENCE):
                     self.gave_up = True
                     return
+                pipe.write(piece)
 
     def join(self) -> None:
         self._thread.join(PATIENCE)
@@ -74,8 +75,6 @@ def received(source: Any, producer: SlowProducer) -> list[Any]:
 def test_rows_of_text_come_one_by_one(produce: Callable[[list[bytes]], SlowProducer]) -> None:
     producer = produce([b"1,2\n", b"3,4\n", b"5,6\n7,8\n", b"9,10"])
     with os.fdopen(producer.reading, "rb", buffering=0) as pipe:
-        # The last row has no end of line: it is complete when the producer closes the pipe.
-        producer.received.release()
         blocks = received(pipe, producer)
     assert blocks == [[[1, 2]], [[3, 4]], [[5, 6], [7, 8]], [[9, 10]]]
 
@@ -119,7 +118,7 @@ def test_steps_of_an_array_come_one_by_one(
     np.save(stream, np.arange(8.0).reshape(*lead, 4, 2))
     content = stream.getvalue()
     start = len(content) - 64
-    # header and step 0; half of step 1 with the other half later; step 3
+    # The header and step 0, then steps 1 and 2, then step 3.
     pieces = [content[: start + 16], content[start + 16 : start + 48], content[start + 48 :]]
     producer = produce(pieces)
     with os.fdopen(producer.reading, "rb", buffering=0) as pipe:
@@ -180,13 +179,13 @@ def test_standard_input_without_a_descriptor(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_errors_name_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
-    with pytest.raises(InputError, match="^standard input: the file holds nothing"):
+    with pytest.raises(InputError, match=r"^standard input: the file holds nothing"):
         read_input("-")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"1,2\n3,x\n")))
     with pytest.raises(InputError, match=r"^standard input: row 2 \(line 2\), column 1: found 'x'"):
         read_input("-")
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(InputError, match="^standard input: it is closed; give the name of a file"):
+    with pytest.raises(InputError, match=r"^standard input: it is closed; give the name of a file"):
         read_input("-")
 
 

@@ -184,8 +184,8 @@ def test_truncated_stream() -> None:
         with pytest.raises(InputError) as error:
             read(io.BytesIO(content))
         assert str(error.value) == (
-            "the stream: the header declares 40 values (shape (10, 4)), and the data ends after 27; "
-            "write the file again"
+            "the stream: the header declares 40 values (shape (10, 4)), and the data ends after "
+            "27; write the file again"
         )
 
 
@@ -226,7 +226,7 @@ DAMAGED = "the NPY header is damaged; write the file again"
         ),
         (
             with_header(
-                "{'descr': '<f4', 'fortran_order': False, 'shape': (%s)}" % ("1, " * 40),  # noqa: UP031
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "1, " * 40 + ")}",
                 b"\0\0\0\0",
             ),
             "the NPY header gives a shape that no array has; write it again",

@@ -48,8 +48,10 @@ def test_inputs_by_name(save: Any, path: Path) -> None:
 
     assert (found.kind, list(found.arrays)) == ("npz", ["left", "right", "mask"])
     np.testing.assert_array_equal(found.arrays["left"], H.astype(np.float32), strict=True)
-    np.testing.assert_array_equal(found.arrays["right"], np.float32([[1, 2]]), strict=True)
-    np.testing.assert_array_equal(found.arrays["mask"], np.float32([1, 0]), strict=True)
+    np.testing.assert_array_equal(
+        found.arrays["right"], np.array([[1, 2]], np.float32), strict=True
+    )
+    np.testing.assert_array_equal(found.arrays["mask"], np.array([1, 0], np.float32), strict=True)
     kept = read_input(path, dtype=None).arrays["right"]
     np.testing.assert_array_equal(kept, np.array([[1, 2]]), strict=True)
 
@@ -68,7 +70,8 @@ def test_several_arrays_where_one_is_needed(path: Path) -> None:
 
 
 def test_state_files_keep_types_and_text(path: Path) -> None:
-    np.savez(path, **{"forward/h": H, "n": np.array(3, ">i4"), "meta": np.array('{"a": "ö"}')})
+    arrays: dict[str, Any] = {"forward/h": H, "n": np.array(3, ">i4")}
+    np.savez(path, **arrays, meta=np.array('{"a": "ö"}'))
 
     arrays = read_arrays(path)
 
@@ -139,9 +142,7 @@ def test_a_bomb_is_not_unpacked(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_header_that_claims_more_than_the_member_holds(path: Path) -> None:
-    header = (
-        npy(np.zeros((10, 10))).replace(b"(10, 10)", b"(10**9,)").replace(b"10**9,", b"900000,")
-    )
+    header = npy(np.zeros((10, 10))).replace(b"(10, 10), } ", b"(900000,), }")
     zipped(path, {"x.npy": header}, compression=zipfile.ZIP_DEFLATED)
     tracemalloc.start()
     try:
@@ -153,7 +154,7 @@ def test_a_header_that_claims_more_than_the_member_holds(path: Path) -> None:
         ", array 'x': an array of shape (900000,) and type float64 makes 7200128 bytes, and the "
         "archive declares 928; it is damaged, write it again"
     )
-    assert peak < 1 << 20
+    assert peak < 4 << 20  # the claim is 7 MB
 
 
 def test_a_member_that_unpacks_to_less_than_it_declares(path: Path) -> None:

@@ -37,13 +37,13 @@ def test_windows_take_no_memory_and_cannot_be_written() -> None:
 
 
 def test_windows_that_do_not_fit() -> None:
-    with pytest.raises(InputError, match="^the sequence has 10 steps, --window asks for 12$"):
+    with pytest.raises(InputError, match=r"^the sequence has 10 steps, --window asks for 12$"):
         windows(np.zeros((10, 2)), 12)
-    with pytest.raises(InputError, match="^the sequence has 1 step, --window asks for 2$"):
+    with pytest.raises(InputError, match=r"^the sequence has 1 step, --window asks for 2$"):
         windows(np.zeros((1, 2)), 2)
-    with pytest.raises(UsageError, match="^--window 0: expected at least 1$"):
+    with pytest.raises(UsageError, match=r"^--window 0: expected at least 1$"):
         windows(np.zeros((10, 2)), 0)
-    with pytest.raises(UsageError, match="^--stride -1: expected at least 1$"):
+    with pytest.raises(UsageError, match=r"^--stride -1: expected at least 1$"):
         windows(np.zeros((10, 2)), 2, -1)
 
 

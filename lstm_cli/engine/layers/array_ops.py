@@ -116,7 +116,7 @@ def _behind_steps(change: int) -> Stepwise:
 
     def stepwise(operation: Operation, ranks: Sequence[int]) -> bool:
         axis = operation.settings.get("axis", 0)
-        if axis is None or not isinstance(axis, int) or min(ranks) < 2:
+        if not isinstance(axis, int) or min(ranks) < 2:
             return False
         return axis % (max(ranks) + change) >= 2
 

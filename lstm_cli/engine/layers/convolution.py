@@ -77,7 +77,7 @@ def _correlate(view: Array, kernel: Array, groups: int) -> Array:
     for start in range(0, lengths[0], block):
         parts = np.split(view[:, start : start + block], groups, axis=-1)
         products = [
-            (part.reshape(-1, matrix.shape[0]) @ matrix).reshape(*part.shape[: rank + 1], -1)
+            (part.reshape(-1, len(matrix)) @ matrix).reshape(*part.shape[: rank + 1], len(matrix.T))
             for part, matrix in zip(parts, matrices, strict=True)
         ]
         np.concatenate(products, axis=-1, out=y[:, start : start + block])
@@ -98,7 +98,7 @@ def _each_channel(operation: Operation, x: Array, rank: int) -> Array:
     y = np.zeros((*shape, kernel.shape[-1]), kernel.dtype)
     for place, readings in windows.readings(view):
         y += readings[..., None] * kernel[place]
-    return y.reshape(*shape[:-1], -1)
+    return y.reshape(*shape[:-1], shape[-1] * kernel.shape[-1])
 
 
 def _finished(operation: Operation, y: Array) -> Tensor:

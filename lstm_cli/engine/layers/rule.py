@@ -91,7 +91,9 @@ def need_positive(name: str, *numbers: int) -> None:
     """Raise ``UnsupportedFeatureError`` unless all numbers of a setting are 1 or more."""
     if min(numbers) < 1:
         feature = f"{name} {', '.join(map(str, numbers))}"
-        raise UnsupportedFeatureError(f"{feature} cannot be computed: expected 1 or more", [feature])
+        raise UnsupportedFeatureError(
+            f"{feature} cannot be computed: expected 1 or more", [feature]
+        )
 
 
 def need_rank(array: Array, rank: int, expected: str) -> None:

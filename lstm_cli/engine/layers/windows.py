@@ -22,7 +22,8 @@ class Windows:
         size: steps read along each spatial axis.
         strides: steps from one window to the next.
         dilation: steps from one reading to the next inside a window.
-        padding: valid, same, causal or full.
+        padding: valid, same, causal, full; or half, which is what Keras's Theano backend means by
+            same: as many windows, but those of even size begin one step earlier.
     """
 
     size: tuple[int, ...]
@@ -65,9 +66,11 @@ class Windows:
 
 
 def _margin(padding: str, length: int, span: int, stride: int) -> tuple[int, int]:
+    total = max((-(-length // stride) - 1) * stride + span - length, 0)
     if padding == "same":
-        total = max((-(-length // stride) - 1) * stride + span - length, 0)
         return total // 2, total - total // 2
+    if padding == "half":
+        return span // 2, max(total - span // 2, 0)
     before = span - 1 if padding in ("causal", "full") else 0
     return before, span - 1 if padding == "full" else 0
 

@@ -1,0 +1,107 @@
+"""The commands together, and the one place where errors become a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import LstmCliError
+from . import INTERRUPTED
+from .export import export
+from .gates import gates
+from .inspect import inspect
+from .run import run
+from .states import states
+from .weights import weights
+
+COMMANDS = (inspect, weights, run, states, gates, export)
+
+app = typer.Typer(
+    name="lstm",
+    help="See every gate and state of the LSTM layers in a saved model.",
+    epilog="Example: lstm gates sample_models/three_steps.keras sample_models/three_steps.csv",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for command in COMMANDS:
+    app.command(no_args_is_help=True)(command)
+
+# Typer's own error classes, without importing the library that it may or may not carry inside.
+_USAGE_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from .. import __version__
+
+        typer.echo(f"lstm {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _lstm(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        context.get_help()  # prints the help page
+
+
+def run_app(arguments: list[str]) -> int:
+    """Run a command line; its exit code. Every failure is one sentence on standard error."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result = app(args=arguments, prog_name="lstm", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except LstmCliError as error:
+        return _fail(str(error))
+    except _USAGE_ERROR as error:
+        return _usage(error)
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more; Python would complain once again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit:  # the parser's own answer to a closed pipe
+        return 0
+    except MemoryError:
+        return _fail("out of memory; --batch-size computes fewer sequences at once")
+    except OSError as error:
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    except Exception as error:
+        if os.environ.get("LSTM_DEBUG"):
+            raise
+        return _fail(
+            f"this is an error in lstm itself: {type(error).__name__}: {error}. Please report it "
+            "with the command and, if you can, the file; LSTM_DEBUG=1 shows where it happened"
+        )
+
+
+def _terminate(signum: int, frame: object) -> None:
+    """A polite kill unwinds like Ctrl-C, so that nothing half-written stays behind."""
+    raise KeyboardInterrupt
+
+
+def _usage(error: Any) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.format_message()  # prints the help page
+        return 2
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "lstm"
+    message = error.format_message().strip()
+    return _fail(f"{message.rstrip('.')} (see '{command} --help')")
+
+
+def _fail(message: str) -> int:
+    """Print one sentence on standard error; the exit code for bad usage, files and data."""
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    return 2

@@ -1,0 +1,209 @@
+"""The common course of ``run``, ``states``, ``gates`` and ``export``: read, compute, hand over."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from .loading import InputData, load_model, read_initial_state, read_sequence
+from .notes import Notes
+from .options import RunOptions
+from .selecting import check_steps, make_results
+from .showing import draw_outputs, draw_trace, write_to_file, write_to_stdout
+from .targets import Target, find_target, input_names
+
+if TYPE_CHECKING:
+    from ..engine.session import Session
+    from ..model import Array
+    from ..outputs.results import Results
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Computed:
+    """What one INPUT gave.
+
+    Attributes:
+        arrays: by name in files, with a batch axis.
+        meta: where they come from.
+        per_step: names of the arrays with a time axis.
+        batch_axis: 1 where they are in the order of a time-major model.
+    """
+
+    arrays: Mapping[str, Array]
+    meta: Mapping[str, Any]
+    per_step: frozenset[str]
+    batch_axis: int = 0
+
+
+Compute = Callable[["Session", InputData, Any], Computed]
+
+
+def open_session(options: RunOptions) -> Session:
+    """The model of the options, ready to run."""
+    from .. import Session
+
+    return Session(
+        load_model(options),
+        options.layer,
+        direct=options.direct,
+        dtype=options.dtype,
+        stateful=options.stateful,
+        batch_size=options.batch_size,
+        time_major=options.time_major,
+    )
+
+
+def run_inputs(
+    options: RunOptions, compute: Compute, *, heatmap: bool = False, table: bool = True
+) -> None:
+    """Run every INPUT and hand its results over.
+
+    Args:
+        options: as given.
+        compute: from a session, an input and the initial state to what is wanted of it.
+        heatmap, table: how it is drawn on a terminal; without ``table`` as plain arrays.
+    """
+    options.set_threads()
+    target = find_target(options)
+    session = open_session(options)
+    notes = Notes()
+    state = read_initial_state(options.initial_state)
+    with ExitStack() as stack:
+        hand_over = _hand_over(options, target, stack, heatmap, table)
+        first_step = 0
+        for number, source in enumerate(options.inputs):
+            data = read_sequence(source, options, session.model.inputs)
+            notes.say(data.notes)
+            computed = compute(session, data, state if not options.stateful or not number else None)
+            notes.say(session.notes)
+            results, steps = _results(options, session, computed, first_step)
+            if options.stateful:
+                first_step += steps
+            hand_over(number, results)
+        if options.save_state is not None:
+            write_to_file(final_states(session), options.save_state)
+
+
+def _results(
+    options: RunOptions, session: Session, computed: Computed, first_step: int
+) -> tuple[Results, int]:
+    axis = 1 - computed.batch_axis
+    counts = {
+        array.shape[axis if array.ndim > 2 else 1]
+        for name, array in computed.arrays.items()
+        if name in computed.per_step
+    }
+    steps = max(counts, default=0)
+    if steps and not options.stateful:
+        check_steps(options, steps)
+    results = make_results(
+        computed.arrays,
+        computed.meta,
+        options,
+        per_step=computed.per_step,
+        batched=session.had_batch_axis,
+        batch_axis=computed.batch_axis,
+        first_step=first_step,
+    )
+    return results, steps
+
+
+def final_states(session: Session) -> Results:
+    """Final states, without a batch axis where the input had none."""
+    from ..outputs.results import Layout, Results
+
+    batched = session.had_batch_axis
+    arrays = {name: array if batched else array[0] for name, array in session.states.items()}
+    meta = {"source": session.source.path, "written_by": session.source.written_by}
+    return Results(arrays, meta, frozenset(), Layout(batched=batched))
+
+
+HandOver = Callable[[int, "Results"], None]
+
+
+def _hand_over(
+    options: RunOptions, target: Target, stack: ExitStack, heatmap: bool, table: bool
+) -> HandOver:
+    """What takes the results of each input."""
+    if target.kind == "terminal":
+        return lambda number, results: _draw(options, number, results, heatmap, table)
+    if target.kind == "folder":
+        return lambda number, results: write_to_file(results, target.paths[number])
+    if target.kind == "merged":
+        return _merging(options, target, stack)
+    if len(options.inputs) > 1:
+        return _continuing(options, target, stack)
+    if target.kind == "file":
+        return lambda number, results: write_to_file(results, target.paths[0])
+    form = options.format or "csv"
+    return lambda number, results: write_to_stdout(results, form)
+
+
+def _draw(options: RunOptions, number: int, results: Results, heatmap: bool, table: bool) -> None:
+    title = options.inputs[number] if len(options.inputs) > 1 else ""
+    if table and results.per_step:
+        draw_trace(results, heatmap, title)
+    else:
+        draw_outputs(results, title)
+
+
+def _merging(options: RunOptions, target: Target, stack: ExitStack) -> HandOver:
+    """One file with the results of every input, each under the input's name."""
+    names = input_names(options)
+    found: dict[int, Results] = {}
+
+    def write() -> None:
+        if len(found) < len(names):
+            return  # it failed on the way, and nothing half-written is left
+        first = found[0]
+        arrays = {
+            f"{names[number]}/{name}": array
+            for number, results in found.items()
+            for name, array in results.arrays.items()
+        }
+        per_step = frozenset(
+            f"{names[number]}/{name}" for number, r in found.items() for name in r.per_step
+        )
+        write_to_file(replace(first, arrays=arrays, per_step=per_step), target.paths[0])
+
+    stack.callback(write)
+    return lambda number, results: found.__setitem__(number, results)
+
+
+def _continuing(options: RunOptions, target: Target, stack: ExitStack) -> HandOver:
+    """Consecutive chunks of the same sequences, one after another in one output."""
+    from ..errors import UsageError
+    from ..outputs import streaming
+
+    writers: list[Any] = []
+
+    def take(number: int, results: Results) -> None:
+        if not results.per_step:
+            raise UsageError(
+                "consecutive chunks are put together step by step, and this returns no steps; "
+                "--return-sequences, or run each by itself with --initial-state and --save-state"
+            )
+        steps = {name: results.arrays[name] for name in results.arrays if name in results.per_step}
+        if not writers:
+            if target.kind == "file":
+                opened = streaming.open_file(target.paths[0], results.meta, results.layout)
+            else:
+                form = options.format or "csv"
+                opened = streaming.open_pipe(sys.stdout.buffer, form, results.layout)
+            writers.append(stack.enter_context(opened))
+        writers[0].append(steps)
+        if number == len(options.inputs) - 1:
+            rest = {n: a for n, a in results.arrays.items() if n not in results.per_step}
+            writers[0].close(rest)
+
+    return take
+
+
+def steps_of(arrays: Mapping[str, Array]) -> frozenset[str]:
+    """Names of the arrays of a trace that have a time axis."""
+    from ..outputs.results import step_names
+
+    return step_names(arrays)
