@@ -58,11 +58,11 @@ def read_sequence(source: str, options: RunOptions, inputs: Sequence[Input]) -> 
     import numpy as np
 
     from ..errors import UsageError
-    from ..sequences import parse_columns, read_input, read_lengths, read_mask, windows
+    from ..sequences import read_input, read_lengths, read_mask, windows
 
     file = read_input(
         source,
-        columns=None if options.columns is None else parse_columns(options.columns),
+        columns=chosen_columns(options),
         sequence_column=options.sequence_column,
         dtype=reading_dtype(options, inputs),
     )
@@ -96,6 +96,15 @@ def read_sequence(source: str, options: RunOptions, inputs: Sequence[Input]) -> 
     if mask is not None:
         mask = np.asarray(mask)
     return InputData(source, x, lengths, mask, tuple(filter(None, notes)))
+
+
+def chosen_columns(options: RunOptions) -> list[str | int] | None:
+    """``--columns`` as names and numbers."""
+    if options.columns is None:
+        return None
+    from ..sequences import parse_columns
+
+    return list(parse_columns(options.columns))
 
 
 def reading_dtype(options: RunOptions, inputs: Sequence[Input]) -> Any:

@@ -8,7 +8,13 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .loading import nonfinite_note, read_initial_state, reading_dtype, with_rank
+from .loading import (
+    chosen_columns,
+    nonfinite_note,
+    read_initial_state,
+    reading_dtype,
+    with_rank,
+)
 from .notes import Notes, note
 from .options import RunOptions
 from .running import open_session, run_inputs, steps_of
@@ -18,6 +24,7 @@ from .tracing import computed_tensors, tracer, wanted_arrays
 
 if TYPE_CHECKING:
     from ..engine.session import Session
+    from ..model import Input
     from ..sequences import BlockSource
 
 BLOCK_STEPS = 8192
@@ -39,6 +46,8 @@ def run_or_stream(
     if _streams(options, target):
         session = open_session(options)
         reasons = session.time_mixing()
+        if not reasons and _rows_are_sequences(options, session):
+            reasons = ["each row of the text file is a sequence of its own"]
         if not reasons:
             _stream(session, options, target, default, everything, with_weights)
             return
@@ -56,6 +65,17 @@ def _streams(options: RunOptions, target: Target) -> bool:
     if target.kind == "stdout":
         return (options.format or "csv") in ("csv", "jsonl")
     return target.kind == "file" and options.inputs[0].lower().rsplit(".", 1)[-1] != "npz"
+
+
+def _rows_are_sequences(options: RunOptions, session: Session) -> bool:
+    """Whether a text file has a row a sequence; standard input is taken as a row a step."""
+    from ..sequences import open_blocks
+
+    inputs = session.model.inputs
+    if options.inputs == ["-"] or len(inputs) != 1 or len(inputs[0].shape or "123") != 2:
+        return False
+    with open_blocks(options.inputs[0], columns=chosen_columns(options)) as source:
+        return stream_axis(source, inputs) is None
 
 
 def _is_large(options: RunOptions) -> bool:
@@ -81,7 +101,7 @@ def _stream(
     with_weights: bool,
 ) -> None:
     from ..outputs import streaming
-    from ..sequences import open_blocks, parse_columns
+    from ..sequences import open_blocks
 
     inputs = session.model.inputs
     notes = Notes()
@@ -91,7 +111,7 @@ def _stream(
             open_blocks(
                 options.inputs[0],
                 BLOCK_STEPS,
-                columns=None if options.columns is None else parse_columns(options.columns),
+                columns=chosen_columns(options),
                 dtype=reading_dtype(options, inputs),
             )
         )
@@ -151,8 +171,7 @@ def _checked(
 ) -> Iterator[Any]:
     """The blocks in the rank that the model wants, with a warning where the first NaN is."""
     inputs = session.model.inputs
-    rank = None if len(inputs) != 1 or inputs[0].shape is None else len(inputs[0].shape)
-    axis = 1 if rank is not None and len(source.shape) == rank else 0
+    axis = stream_axis(source, inputs) or 0
     done, warned = 0, False
     for block in source.blocks(axis):
         array = with_rank(block, inputs)
@@ -167,6 +186,16 @@ def _checked(
             )
         done += array.shape[axis]
         yield array
+
+
+def stream_axis(source: BlockSource, inputs: Sequence[Input]) -> int | None:
+    """The axis of time in a file; None where a text file's rows are sequences of their own."""
+    shape = inputs[0].shape if len(inputs) == 1 else None
+    rank = 3 if shape is None else len(shape)
+    is_text = source.shape[0] is None  # text has rows until it ends
+    if is_text:
+        return None if rank == 2 and source.shape[1] != 1 else 0
+    return 1 if len(source.shape) == rank else 0
 
 
 def _progress(source: BlockSource) -> AbstractContextManager[Callable[[int], None]]:

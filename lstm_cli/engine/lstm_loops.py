@@ -102,6 +102,10 @@ class SequenceLoop:
         self._rows = np.empty((block + 1, 5, units), weights.dtype)
         self._hidden = np.empty((block + 1, units), weights.dtype)
         self._views = _step_views(self._rows, self._hidden)
+        self._product = np.empty(4 * units, weights.dtype)
+        self._terms = np.empty((2, units), weights.dtype)  # i g, f c
+        self._ones = np.ones((3, units), weights.dtype)
+        self._zeros = np.zeros((3, units), weights.dtype)
 
     def run(self, x: Array, state: State, results: Mapping[str, Array]) -> State:
         """x (1, n, F), state (1, U) each, results (1, n, U)."""
@@ -112,7 +116,10 @@ class SequenceLoop:
         gates = rows.reshape(-1, 5 * units)[:n, : 4 * units]  # (n, 4U), o i f g
         np.matmul(self._x[:n], self._kernel, gates)
         gates += self._bias
-        self._steps(n)
+        if self._form.is_exp:
+            self._sigmoid_steps(n)
+        else:
+            self._steps(n)
         for name, array in results.items():
             if name == "h":
                 array[0] = hidden[1 : n + 1]
@@ -122,25 +129,40 @@ class SequenceLoop:
                 array[0] = rows[:n, PLANES.index(name)]
         return hidden[n : n + 1].copy(), rows[n : n + 1, 4].copy()
 
-    def _steps(self, n: int) -> None:
-        add, multiply, exp, reciprocal = np.add, np.multiply, np.exp, np.reciprocal
-        maximum, minimum = np.maximum, np.minimum
-        recurrent, act, function = self._recurrent, self._act, self._form.function
-        is_exp, is_clip = self._form.is_exp, self._form.is_clip
-        units = self._rows.shape[2]
-        ones = np.ones((3, units), recurrent.dtype)
-        zeros = np.zeros_like(ones)
-        product = np.empty(4 * units, recurrent.dtype)
-        terms = np.empty((2, units), recurrent.dtype)
+    def _sigmoid_steps(self, n: int) -> None:
+        """Steps whose gates are 1 / (1 + exp(z)), z being folded.
+
+        To divide by 1 + exp(z) saves the call that would make the gate first; the gates of all
+        steps are made of it together.
+        """
+        add, divide, exp = np.add, np.divide, np.exp
+        act, recurrent = self._act, self._recurrent
+        product, terms, ones = self._product, self._terms, self._ones
         i_g, f_c = terms
-        for row, oif, o, i_f, g, g_c, c, dot_before, h in self._views[:n]:
-            dot_before(recurrent, product)  # (U,) x (U, 4U) -> (4U,)
+        for row, oif, o, i_f, g, g_c, c, dot_h_before, h in self._views[:n]:
+            dot_h_before(recurrent, product)  # (U,) x (U, 4U) -> (4U,)
             add(row, product, row)
-            if is_exp:
-                exp(oif, oif)
-                add(oif, ones, oif)
-                reciprocal(oif, oif)
-            elif is_clip:
+            exp(oif, oif)
+            add(oif, ones, oif)
+            act(g, g)
+            divide(g_c, i_f, terms)  # (2, U)
+            add(i_g, f_c, c)
+            act(c, h)
+            divide(h, o, h)
+        gates = self._rows[:n, :3]
+        np.reciprocal(gates, gates)
+
+    def _steps(self, n: int) -> None:
+        """Steps with gates of any other form."""
+        add, multiply, maximum, minimum = np.add, np.multiply, np.maximum, np.minimum
+        act, recurrent, form = self._act, self._recurrent, self._form
+        is_clip, function = form.is_clip, form.function
+        product, terms, ones, zeros = self._product, self._terms, self._ones, self._zeros
+        i_g, f_c = terms
+        for row, oif, o, i_f, g, g_c, c, dot_h_before, h in self._views[:n]:
+            dot_h_before(recurrent, product)  # (U,) x (U, 4U) -> (4U,)
+            add(row, product, row)
+            if is_clip:
                 maximum(oif, zeros, out=oif)
                 minimum(oif, ones, out=oif)
             else:

@@ -83,6 +83,7 @@ class Session:
         self.source, self.dtype, self.stateful = model, dtype, stateful
         self.batch_size, self.time_major = batch_size, time_major
         self.direct = direct or not model.has_graph
+        self._passed_by_graph = False
         self.model = self._direct(model) if self.direct else model
         self.had_batch_axis = True
         self._carried: dict[int, dict[str, tuple[Array, ...]]] = {}
@@ -107,11 +108,9 @@ class Session:
             layer = model.find(base)
         if self.names:
             self.names = [layer.address]
-        if any(call.initial_state for call in model.calls if call.layer is layer):
-            self.notes.append(
-                f"'{layer.address}' is run directly: the states that the model would pass to it "
-                "are zero unless given"
-            )
+        self._passed_by_graph = any(
+            call.initial_state for call in model.calls if call.layer is layer
+        )
         return direct_model(model, layer)
 
     # -- running
@@ -264,6 +263,11 @@ class Session:
 
     # -- the common part
 
+    def _note(self, text: str) -> None:
+        """Keep a note, once."""
+        if text and text not in self.notes:
+            self.notes.append(text)
+
     def _prepare(self, model: Model, targets: Sequence[int], traced: bool) -> Prepared:
         wanted = "the model's output"
         if self.names or traced:
@@ -324,8 +328,7 @@ class Session:
                 array = array.swapaxes(0, 1)
             array, self.had_batch_axis = with_batch_axis(array, entry)
             for note in (length_note(array, entry), batch_note(array, entry)) if announce else ():
-                if note and note not in self.notes:
-                    self.notes.append(note)
+                self._note(note)
             arrays.append((entry, typed(array, entry, self.dtype)))
         sizes = {array.shape[entry.batch_axis] for entry, array in arrays}
         if len(sizes) > 1:
@@ -344,6 +347,11 @@ class Session:
             chosen = self.names or ([names[0]] if len(names) == 1 else [])
             return parse_initial_state(given, prepared.recurrent, chosen, batch)
         if not self._carried:
+            if self._passed_by_graph:
+                self._note(
+                    f"'{prepared.recurrent[0].name}' is run directly: the states that the model "
+                    "would pass to it are zero unless given"
+                )
             return {}
         carried = {k: v for k, v in self._carried.items() if k in prepared.needed}
         for number, parts in carried.items():
@@ -366,8 +374,7 @@ class Session:
                 f"the file marks only some layers stateful; {listing(rest)} start afresh at each "
                 "input, as in the framework"
             )
-            if rest and note not in self.notes:
-                self.notes.append(note)
+            self._note(note if rest else "")
             return
         reasons = time_mixing(prepared.model, [unit.call for unit in prepared.recurrent])
         if reasons:

@@ -47,9 +47,21 @@ def text(value: Any) -> str:
     return value
 
 
+def attribute(node: Any, name: str) -> Any:
+    """The attribute ``name``: texts or numbers.
+
+    Its type is looked at before it is read, as libhdf5 reads a damaged type of variable length
+    from wherever its bytes point, which can end the process.
+    """
+    kind = h5py.h5a.open(node.id, name.encode()).get_type().get_class()
+    if kind not in (h5py.h5t.STRING, h5py.h5t.INTEGER, h5py.h5t.FLOAT):
+        raise Problem(f"attribute '{name}' of '{node.name}' should be text or a number")
+    return node.attrs[name]
+
+
 def attribute_text(node: Any, name: str) -> str:
     """The text attribute ``name``, or an empty text."""
-    return text(node.attrs[name]) if name in node.attrs else ""
+    return text(attribute(node, name)) if name in node.attrs else ""
 
 
 def attribute_names(node: Any, name: str) -> list[str] | None:
@@ -58,11 +70,11 @@ def attribute_names(node: Any, name: str) -> list[str] | None:
     HDF5 keeps an attribute below 64 kB, so Keras splits long lists. None where there is none.
     """
     if name in node.attrs:
-        chunks = [node.attrs[name]]
+        chunks = [attribute(node, name)]
     else:
         chunks = []
         while f"{name}{len(chunks)}" in node.attrs:
-            chunks.append(node.attrs[f"{name}{len(chunks)}"])
+            chunks.append(attribute(node, f"{name}{len(chunks)}"))
         if not chunks:
             return None
     # An empty list comes back as float64 of shape (0,).

@@ -227,7 +227,7 @@ def test_a_mask_without_masked_steps_changes_nothing() -> None:
 @pytest.mark.parametrize("masked", [False, True], ids=["unmasked", "masked"])
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("batch", [1, 5])
-@pytest.mark.parametrize("cut", [BLOCK, 2 * BLOCK])
+@pytest.mark.parametrize("cut", [256, 512])  # the promise to users is in these numbers
 def test_a_run_cut_at_a_block_has_the_same_bits(
     cut: int, batch: int, dtype: str, masked: bool
 ) -> None:
@@ -426,7 +426,7 @@ def test_empty_sequences_keep_the_state(batch: int, steps: int) -> None:
 @pytest.mark.parametrize("batch", [1, 4])
 def test_only_what_is_kept_has_full_length(batch: int) -> None:
     cell = random_cell(1, 16)
-    x, state = random_input(batch, 12_000 // batch, cell)
+    x, state = random_input(batch, 36_000 // batch, cell)
     mask = np.arange(x.shape[1]) % 7 != np.arange(batch)[:, np.newaxis]
     runner = CellRunner(cell, np.dtype("float32"))
     runner.run(x[:, :300], state, keep=TENSORS)
