@@ -46,7 +46,7 @@ class Activation:
         return self.name if self.alpha is None else f"{self.name} (alpha {self.alpha:g})"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LstmCell:
     """Weights of one LSTM cell, the four gates side by side in the order of ``GATES``.
 
@@ -84,7 +84,7 @@ class LstmCell:
         return ("h", "c")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GruCell:
     """Weights of one GRU cell, columns z r h as Keras stacks them.
 
@@ -120,7 +120,7 @@ class GruCell:
         return ("h",)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SimpleRnnCell:
     """Weights of one SimpleRNN cell: h = activation(x kernel + h recurrent_kernel + bias)."""
 
@@ -163,7 +163,7 @@ def _check_cell(cell: Cell, blocks: int, order: str) -> None:
         raise ShapeError("bias", str(wanted), cell.bias.shape)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Direction:
     """Cells stacked at every step, reading the sequence in one time order.
 
@@ -183,7 +183,7 @@ class Direction:
     masked_last: MaskedOutput = "previous"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Recurrent:
     """A recurrent layer: one direction, or two that are merged.
 
@@ -255,7 +255,7 @@ class Recurrent:
         return tuple(names)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Operation:
     """What a layer without recurrence computes: a name the engine knows, settings and arrays."""
 
@@ -264,14 +264,14 @@ class Operation:
     weights: Mapping[str, Array] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Unsupported:
     """A layer that we cannot compute, and why, as a clause: ``a Lambda holds Python code``."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Layer:
     """One layer of the file.
 
@@ -294,6 +294,9 @@ class Layer:
     trainable: bool = True
     distributed: int = 0
 
+    def __repr__(self) -> str:
+        return f"<Layer {self.address}: {self.kind}>"
+
     @property
     def recurrent(self) -> Recurrent | None:
         return self.operation if isinstance(self.operation, Recurrent) else None
@@ -311,7 +314,7 @@ class Reference:
     output: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constant:
     """A value that stands in the file where a tensor could stand."""
 
@@ -321,7 +324,7 @@ class Constant:
 Argument = Reference | Constant
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call:
     """One use of a layer.
 
@@ -362,7 +365,7 @@ class Output:
     shape: tuple[int | None, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Model:
     """A model read from a file.
 
@@ -386,6 +389,9 @@ class Model:
     outputs: tuple[Output, ...] = ()
     assumptions: tuple[str, ...] = ()
     no_graph: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Model {self.path}: {self.written_by}, {len(self.layers)} layers>"
 
     @property
     def has_graph(self) -> bool:

@@ -68,7 +68,11 @@ def _reason(layer: Layer) -> str:
     operation = layer.operation
     if isinstance(operation, Unsupported):
         return operation.reason
-    if isinstance(operation, Operation) and operation.name not in (*RULES, *GROUPS):
+    if (
+        isinstance(operation, Operation)
+        and operation.name not in GROUPS
+        and operation.name not in RULES
+    ):
         return f"{layer.kind} layers are not computed"
     return ""
 
@@ -88,7 +92,7 @@ def blocked_layers(model: Model, layer: Layer) -> list[str]:
     ]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Request:
     """What a run is to compute beside the plain values.
 
@@ -110,7 +114,7 @@ class Request:
     seen: Mapping[int, Array | None] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Values:
     """What a run computed.
 

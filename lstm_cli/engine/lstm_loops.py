@@ -95,10 +95,9 @@ class SequenceLoop:
         units = weights.shape[2]
         features = len(weights) - 1 - units
         stacked = weights.reshape(len(weights), 4 * units)
-        self._kernel, self._bias = stacked[:features], stacked[features]
-        self._recurrent = stacked[features + 1 :]
+        self._kernel, self._recurrent = stacked[: features + 1], stacked[features + 1 :]
         self._form, self._act = form, act
-        self._x = np.empty((block, features), weights.dtype)
+        self._x_1 = np.ones((block, features + 1), weights.dtype)  # [x 1], for kernel and bias
         self._rows = np.empty((block + 1, 5, units), weights.dtype)
         self._hidden = np.empty((block + 1, units), weights.dtype)
         self._views = _step_views(self._rows, self._hidden)
@@ -112,10 +111,9 @@ class SequenceLoop:
         n, units = x.shape[1], self._hidden.shape[1]
         rows, hidden = self._rows, self._hidden
         hidden[0], rows[0, 4] = state[0][0], state[1][0]
-        self._x[:n] = x[0]
+        self._x_1[:n, :-1] = x[0]
         gates = rows.reshape(-1, 5 * units)[:n, : 4 * units]  # (n, 4U), o i f g
-        np.matmul(self._x[:n], self._kernel, gates)
-        gates += self._bias
+        np.matmul(self._x_1[:n], self._kernel, gates)
         if self._form.is_exp:
             self._sigmoid_steps(n)
         else:

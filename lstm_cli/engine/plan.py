@@ -18,7 +18,7 @@ OPEN_AXIS = 977
 """Stands for an axis of any length while shapes are found out; a prime no layer would produce."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prepared:
     """A run that can start.
 

@@ -17,7 +17,7 @@ States = Mapping[str, tuple[Array, ...]]
 """States by part name (``""``, ``forward``, ``0`` …), each array of shape (B, U)."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class LayerResult:
     """What one call of a recurrent layer did.
 

@@ -9,7 +9,7 @@ from ..errors import AmbiguousNameError, NoSuchNameError, UnsupportedFeatureErro
 from ..model import Array, Call, Input, Layer, Model, Operation, Output, Reference
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Unit:
     """One call of one layer, under the name that chooses it: ``lstm``, or ``shared@1``."""
 

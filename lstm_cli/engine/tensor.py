@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..model import Array
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Tensor:
     """An array and the mask that Keras would carry beside it.
 
