@@ -25,7 +25,8 @@ GATES = ("i", "f", "g", "o")
 """Order of the column blocks in every stacked LSTM array of this package; readers reorder to it."""
 
 MergeMode = Literal["concat", "sum", "mul", "ave"]
-MaskedOutput = Literal["previous", "zeros", "state"]
+MaskedOutput = Literal["previous", "zeros", "mirrored zeros", "state"]
+WrapperMask = Literal["", "inner", "passed", "unread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,9 @@ class Direction:
         cells: one, or several where each cell's h is the next one's input.
         go_backwards: read the last step first.
         masked_output: what a masked step outputs when sequences are returned: the previous output
-            (zeros before the first), zeros, or the current hidden state of the first cell.
+            (zeros before the first), zeros, the current hidden state of the first cell, or the
+            previous output with zeros where the mask read the other way round says so (an
+            unrolled backward layer of Keras).
         masked_last: the same rule for the last output alone.
     """
 
@@ -284,6 +287,9 @@ class Layer:
         parameters: how many numbers it holds.
         trainable: as saved.
         distributed: along how many axes after the first it is applied (TimeDistributed).
+        wrapper_mask: which mask a TimeDistributed hands on: that of the layer inside, or its own
+            (``passed``; ``unread`` where the layer inside does not see it either); ``""`` for a
+            layer that is not wrapped itself.
     """
 
     address: str
@@ -293,6 +299,7 @@ class Layer:
     parameters: int = 0
     trainable: bool = True
     distributed: int = 0
+    wrapper_mask: WrapperMask = ""
 
     def __repr__(self) -> str:
         return f"<Layer {self.address}: {self.kind}>"
@@ -334,6 +341,7 @@ class Call:
         arguments: its inputs, in order.
         initial_state: for a recurrent layer, the states passed to it, in the framework's order.
         mask: an explicit mask, which replaces the implicit one; None keeps the implicit one.
+        mask_handed_on: whether later layers see the explicit mask too, not the implicit one.
         settings: of this call alone, beside those of the layer's operation.
     """
 
@@ -343,6 +351,7 @@ class Call:
     initial_state: tuple[Argument, ...] = ()
     mask: Argument | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    mask_handed_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

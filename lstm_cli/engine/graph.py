@@ -191,7 +191,7 @@ class Executor:
             with np.errstate(all="ignore"):  # NaN and overflow are results, as in the framework
                 if call.layer.recurrent is not None:
                     return self._recurrent(number, tensors, live, request, found)
-                return self._plain(call, tensors)
+                return self._plain(call, tensors, live)
         except ShapeError as error:
             name = f"layer '{call.layer.address}' ({call.layer.kind})"
             raise ShapeError(f"{name}: {error.name}", error.expected, error.found) from error
@@ -206,26 +206,39 @@ class Executor:
 
     # -- layers without recurrence
 
-    def _plain(self, call: Call, tensors: list[Tensor]) -> list[Tensor]:
+    def _plain(
+        self, call: Call, tensors: list[Tensor], live: Mapping[int, list[Tensor]]
+    ) -> list[Tensor]:
         operation = call.layer.operation
         if not isinstance(operation, Operation):
             raise TypeError(f"{call.layer.address} was not refused")
         if operation.name == "group":
             return tensors
         if operation.name == "time_distributed_model":
-            return [Tensor(tensors[0].array, _wrapper_mask(tensors[0].mask, tensors[1].mask))]
+            mask = _wrapper_mask(call.layer, tensors[0].mask, tensors[1].mask)
+            return [Tensor(tensors[0].array, mask)]
         dtype = self._target(call.layer, call.arguments, tensors)
         tensors = [_cast(tensor, dtype) for tensor in tensors]
         operation = self._prepared(call.layer, operation, dtype)
         if call.settings:
             operation = replace(operation, settings={**operation.settings, **call.settings})
-        depth = call.layer.distributed
-        if not depth:
+        if call.mask is not None:
+            given = _value(call.mask, live).array.astype(bool)
+            tensors = [Tensor(tensors[0].array, given), *tensors[1:]]
+        layer = call.layer
+        if not layer.distributed:
             return _listed(RULES[operation.name].compute(operation, tensors))
-        leading = tensors[0].array.shape[: depth + 1]
-        folded = [_folded(tensor, depth) for tensor in tensors]
+        outer = next(
+            tensor
+            for argument, tensor in zip(call.arguments, tensors, strict=True)
+            if isinstance(argument, Reference)
+        )
+        folded = [
+            tensor if isinstance(argument, Constant) else _folded(tensor, layer)
+            for argument, tensor in zip(call.arguments, tensors, strict=True)
+        ]
         results = _listed(RULES[operation.name].compute(operation, folded))
-        return [_unfolded(result, leading, tensors[0].mask) for result in results]
+        return [_unfolded(result, layer, outer) for result in results]
 
     def _target(
         self, layer: Layer, arguments: Sequence[Argument], tensors: Sequence[Tensor]
@@ -267,8 +280,7 @@ class Executor:
         layer, runner = call.layer, self.runner(call.layer)
         recurrent = runner.layer
         outer = tensors[0]
-        leading = outer.array.shape[: layer.distributed + 1]
-        tensor = _folded(_time_first(outer) if recurrent.time_major else outer, layer.distributed)
+        tensor = _folded(_time_first(outer) if recurrent.time_major else outer, layer)
         x = tensor.array
         if x.ndim != 3 or x.shape[2] != recurrent.input_size:
             raise ShapeError("input", f"(B, T, {recurrent.input_size})", outer.array.shape)
@@ -293,10 +305,11 @@ class Executor:
         if number in request.keep:
             found.inputs[number], found.masks[number] = x, mask
         outputs = result.sequences if recurrent.return_sequences else result.last
-        passed = tensor.mask if recurrent.return_sequences else None
+        handed_on = mask if call.mask_handed_on and call.mask is not None else tensor.mask
+        passed = handed_on if recurrent.return_sequences else None
         results = [Tensor(output, passed) for output in outputs]
         if layer.distributed:
-            results = [_unfolded(result, leading, outer.mask) for result in results]
+            results = [_unfolded(result, layer, outer) for result in results]
         if recurrent.time_major and recurrent.return_sequences:
             results = [_time_first(result) for result in results]
         if recurrent.return_state:
@@ -309,7 +322,8 @@ class Executor:
         """The mask that the graph gives a recurrent layer."""
         recurrent = call.layer.recurrent
         if call.mask is not None:
-            return _value(call.mask, live).array.astype(bool)
+            mask = Tensor(_value(call.mask, live).array.astype(bool))
+            return _folded(mask, call.layer).array
         if call.initial_state and recurrent is not None and not recurrent.mask_beside_states:
             return None
         return implicit
@@ -389,29 +403,36 @@ def _time_first(tensor: Tensor) -> Tensor:
     return Tensor(tensor.array.swapaxes(0, 1), mask)
 
 
-def _folded(tensor: Tensor, depth: int) -> Tensor:
+def _folded(tensor: Tensor, layer: Layer) -> Tensor:
     """The axes that a TimeDistributed goes along, folded into the first: (B, N, …) → (B·N, …)."""
+    depth = layer.distributed
     if not depth:
         return tensor
     shape = tensor.array.shape
     if len(shape) <= depth + 1:
         raise ShapeError("input", f"at least {depth + 2} axes", shape)
     rows = int(np.prod(shape[: depth + 1]))
-    mask = tensor.mask
+    mask = None if layer.wrapper_mask == "unread" else tensor.mask
     if mask is not None:
         mask = mask.reshape(rows, *mask.shape[depth + 1 :]) if mask.ndim > depth + 1 else None
     return Tensor(tensor.array.reshape(rows, *shape[depth + 1 :]), mask)
 
 
-def _unfolded(result: Tensor, leading: tuple[int, ...], outer: Array | None) -> Tensor:
+def _unfolded(result: Tensor, layer: Layer, outer: Tensor) -> Tensor:
     """The reverse of ``_folded``, with the mask that TimeDistributed hands on."""
+    leading = outer.array.shape[: layer.distributed + 1]
     inner = None if result.mask is None else result.mask.reshape(*leading, *result.mask.shape[1:])
     array = result.array.reshape(*leading, *result.array.shape[1:])
-    return Tensor(array, _wrapper_mask(inner, outer))
+    return Tensor(array, _wrapper_mask(layer, inner, outer.mask))
 
 
-def _wrapper_mask(inner: Array | None, outer: Array | None) -> Array | None:
-    """The inner layer's mask; without one the wrapper's own, a step real if any of it was."""
-    if inner is not None or outer is None:
+def _wrapper_mask(layer: Layer, inner: Array | None, outer: Array | None) -> Array | None:
+    """The inner layer's mask; without one the wrapper's own, a step real if any of it was.
+
+    Keras 3, and Keras before 2.2, hand on the wrapper's own as it is.
+    """
+    if layer.wrapper_mask in ("passed", "unread"):
+        return outer
+    if inner is not None or outer is None or not layer.wrapper_mask:
         return inner
     return np.asarray(outer.reshape(*outer.shape[:2], -1).any(axis=2))

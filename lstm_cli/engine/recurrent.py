@@ -204,4 +204,6 @@ def _masked_output(
             return hidden.copy()
         return np.where(real[..., None], hidden, first)
     blank = ~real if rule == "zeros" else waiting
+    if rule == "mirrored zeros":
+        blank = waiting | ~real[:, ::-1]
     return np.where(blank[..., None], hidden.dtype.type(0), hidden)

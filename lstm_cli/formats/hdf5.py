@@ -19,7 +19,10 @@ from ..model import Array
 from .reading import Problem
 
 GZIP_LIMIT = 1100  # deflate cannot pack tighter than 1032 to 1
+USUAL_GZIP_LIMIT = 50  # far above what it makes of any weights but zeros
 SMALL = 2**20
+LARGE = 2**28
+MANY = 10**6
 
 
 @contextmanager
@@ -64,6 +67,14 @@ def attribute_text(node: Any, name: str) -> str:
     return text(attribute(node, name)) if name in node.attrs else ""
 
 
+def attribute_count(node: Any, name: str) -> int:
+    """The attribute ``name``, a number of groups or datasets that the file may hold."""
+    value = np.asarray(attribute(node, name))
+    if value.size != 1 or value.dtype.kind not in "iu" or not 0 <= value.item() <= MANY:
+        raise Problem(f"'{name}' of '{node.name}' should be a number from 0, found {value}")
+    return int(value.item())
+
+
 def attribute_names(node: Any, name: str) -> list[str] | None:
     """A list of names, put together from ``name0``, ``name1``, … where it was split.
 
@@ -82,7 +93,11 @@ def attribute_names(node: Any, name: str) -> list[str] | None:
 
 
 def child(group: Any, name: str) -> Any:
-    """The member ``name`` (a path) of a group, or None; links out of the file are refused."""
+    """The member ``name`` (a path) of a group, or None.
+
+    Links to another place, and objects with several names, are refused: Keras writes neither, and
+    groups that contain themselves, or one dataset listed a thousand times, would have no end.
+    """
     node = group
     for part in filter(None, name.split("/")):
         if not isinstance(node, h5py.Group):
@@ -93,6 +108,8 @@ def child(group: Any, name: str) -> Any:
         if not isinstance(link, h5py.HardLink):
             raise Problem(f"'{node.name}/{part}' is a link to another place, which is not followed")
         node = node[part]
+        if h5py.h5o.get_info(node.id).rc > 1:
+            raise Problem(f"'{node.name}' has several names in the file, which is refused")
     return node
 
 
@@ -106,16 +123,19 @@ def read_array(dataset: Any) -> Array:
     where = f"dataset '{dataset.name}'"
     if not isinstance(dataset, h5py.Dataset):
         raise Problem(f"'{dataset.name}' should be a dataset, found a group")
+    if dataset.shape is None:
+        raise Problem(f"{where} holds nothing")
     if dataset.external or dataset.is_virtual:
         raise Problem(f"{where} keeps its numbers in another file, which is not followed")
-    declared = dataset.size * dataset.dtype.itemsize if dataset.shape is not None else 0
+    declared = dataset.size * dataset.dtype.itemsize
     stored = dataset.id.get_storage_size()
     packed = dataset.compression is not None or dataset.id.get_create_plist().get_nfilters() > 0
-    if declared > SMALL and declared > stored * (GZIP_LIMIT if packed else 1):
+    limit = (GZIP_LIMIT if declared <= LARGE else USUAL_GZIP_LIMIT) if packed else 1
+    if declared > SMALL and declared > stored * limit:
         raise Problem(f"{where} claims {declared:,} bytes, but the file holds {stored:,} for it")
     if dataset.dtype.kind not in "fiubV" or dataset.dtype.names:
         raise Problem(f"{where} should hold numbers, found {dataset.dtype}")
-    return widened(np.asarray(dataset[()]), where, str(dataset.attrs.get("dtype", "")))
+    return widened(np.asarray(dataset[()]), where, attribute_text(dataset, "dtype"))
 
 
 def widened(values: Array, where: str, declared: str = "") -> Array:
@@ -125,8 +145,9 @@ def widened(values: Array, where: str, declared: str = "") -> Array:
             raise Problem(f"{where} has an unknown type: {declared or values.dtype}")
         bits = values.view(np.uint16).astype(np.uint32) << np.uint32(16)
         return bits.view(np.float32)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype == np.float16:
         return values.astype(np.float32)
     if values.dtype.kind == "f" and values.dtype not in (np.float32, np.float64):
         raise Problem(f"{where} has an unknown type: {values.dtype}")
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
+    return values

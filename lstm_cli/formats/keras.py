@@ -49,7 +49,7 @@ def _is_legacy_weights(file: Any) -> bool:
 
 def _whole_model(path: Path, file: Any, options: Options) -> Model:
     _refuse_architecture(options, path)
-    document = parse_json(hdf5.text(file.attrs["model_config"]), "'model_config'")
+    document = parse_json(hdf5.attribute_text(file, "model_config"), "'model_config'")
     root = hdf5.child(file, "model_weights")
     if root is None:
         raise Problem("it has a 'model_config', but no group 'model_weights'")

@@ -24,26 +24,47 @@ class Leaf(NamedTuple):
         config: the layer or cell.
         unit: the layer it is part of, as a model lists it: itself, or the wrapper around it.
         trainable: which of its arrays Keras lists as trainable; None for an unknown class.
+        labels: what its arrays' names may call it: its own name and those of what wraps it, each
+            also with the side of a Bidirectional in front.
     """
 
     config: LayerConfig
     unit: LayerConfig
     trainable: tuple[bool, ...] | None
+    labels: frozenset[str]
+
+
+SIDES = ("forward", "backward")
 
 
 def leaves(
-    config: LayerConfig, keras1: bool, frozen: bool = False, unit: LayerConfig | None = None
+    config: LayerConfig,
+    keras1: bool,
+    frozen: bool = False,
+    unit: LayerConfig | None = None,
+    labels: frozenset[str] = frozenset(),
+    side: str = "",
 ) -> list[Leaf]:
     """The configs below ``config`` that hold arrays, in the order in which Keras visits them."""
     frozen = frozen or not config.settings.boolean("trainable", True)
     unit = None if config.is_model else unit or config
+    own = {config.name} | ({f"{side}_{config.name}"} if side else set())
+    labels = frozenset() if unit is None else labels | own
     if config.class_name in RECURRENT or config.class_name in CELLS:
-        return [Leaf(config, unit or config, (not frozen,) * _cell_arrays(config, keras1))]
+        trainable = (not frozen,) * _cell_arrays(config, keras1)
+        return [Leaf(config, unit or config, trainable, labels)]
     if config.sublayers:
-        return [leaf for inner in config.sublayers for leaf in leaves(inner, keras1, frozen, unit)]
+        sides = SIDES if config.class_name == "Bidirectional" else (side,) * len(config.sublayers)
+        return [
+            leaf
+            for inner, where in zip(config.sublayers, sides, strict=True)
+            for leaf in leaves(inner, keras1, frozen, unit, labels, where)
+        ]
     expected = variables(config)
-    trainable = expected and tuple(var.trainable and not frozen for var in expected)
-    return [Leaf(config, unit or config, None if expected is None else tuple(trainable or ()))]
+    if expected is None:
+        return [Leaf(config, unit or config, None, labels)]
+    trainable = tuple(var.trainable and not frozen for var in expected)
+    return [Leaf(config, unit or config, trainable, labels)]
 
 
 def _cell_arrays(config: LayerConfig, keras1: bool) -> int:
@@ -73,9 +94,11 @@ def assign(
     nested = any(inner.is_model for inner in group.walk())
     order = _in_keras_order(found)
     if order is not None and len(order) == len(arrays):
-        if not nested or _names_agree(order, names, found):
+        if (not nested or _names_agree(order, names, found)) and not _contradicted(
+            order, names, found
+        ):
             return _dealt(found, order, arrays)
-    owners = _by_name(found, names) if nested else None
+    owners = _by_name(found, names)
     if owners is not None:
         return _dealt(found, owners, arrays)
     if order is not None and len(order) == len(arrays) and not _any_name(found, names):
@@ -111,7 +134,7 @@ def _dealt(
 def _matches(name: str, leaf: Leaf) -> bool:
     """Whether a name says whose array it is: by a path component, or as ``lstm_6_W_i``."""
     inner = {config.name for config in leaf.unit.walk()}
-    labels = inner | {f"{side}_{label}" for side in ("forward", "backward") for label in inner}
+    labels = inner | {f"{side}_{label}" for side in SIDES for label in inner}
     if labels & set(name.split("/")[:-1]):
         return True
     return any(
@@ -121,6 +144,21 @@ def _matches(name: str, leaf: Leaf) -> bool:
 
 def _names_agree(order: Sequence[int], names: Sequence[str], found: Sequence[Leaf]) -> bool:
     return all(_matches(name, found[owner]) for owner, name in zip(order, names, strict=True))
+
+
+def _contradicted(order: Sequence[int], names: Sequence[str], found: Sequence[Leaf]) -> bool:
+    """Whether a name calls another cell of the same wrapper by its own name."""
+    return any(
+        _names_another(name, found[owner], found) for owner, name in zip(order, names, strict=True)
+    )
+
+
+def _names_another(name: str, leaf: Leaf, found: Sequence[Leaf]) -> bool:
+    others = [other.labels for other in found if other.unit is leaf.unit and other is not leaf]
+    parts = set(name.split("/")[:-1])
+    return any(
+        parts & (labels - leaf.labels) and not parts & (leaf.labels - labels) for labels in others
+    )
 
 
 def _any_name(found: Sequence[Leaf], names: Sequence[str]) -> bool:
@@ -141,7 +179,12 @@ def _by_name(found: Sequence[Leaf], names: Sequence[str]) -> list[int] | None:
         if len(candidates) != 1:
             return None
         queue = waiting[candidates[0]]
-        if not queue and found[members[candidates[0]][0]].trainable is not None:
+        known = found[members[candidates[0]][0]].trainable is not None
+        fitting = [k for k in queue if not _names_another(name, found[k], found)]
+        if known and not fitting:
             return None
-        owners.append(queue.pop(0) if queue else members[candidates[0]][0])
+        owner = fitting[0] if fitting else members[candidates[0]][0]
+        if fitting:
+            queue.remove(owner)
+        owners.append(owner)
     return None if any(waiting.values()) else owners

@@ -67,6 +67,7 @@ class LayerConfig:
         module: where Keras 3 says the class lives; ``""`` where it does not.
         sublayers: a model's layers; a wrapper's layer(s); an RNN's cell; stacked cells; the branch
             models of a Keras 1 Merge that stands first in a Sequential.
+        shared: the number that Keras 3 gives an object which stands in the file several times.
     """
 
     class_name: str
@@ -77,6 +78,7 @@ class LayerConfig:
     module: str = ""
     sublayers: list[LayerConfig] = field(default_factory=list)
     named: bool = True
+    shared: int | None = None
 
     @property
     def is_model(self) -> bool:
@@ -141,6 +143,7 @@ def _layer(document: Any, where: str, as_lstm: tuple[str, ...], depth: int) -> L
         nodes=as_list(entry.get("inbound_nodes") or [], f"'inbound_nodes' of {owner}"),
         module=entry["module"] if isinstance(entry.get("module"), str) else "",
         named=bool(name),
+        shared=_whole(entry.get("shared_object_id")),
     )
     found.sublayers = [
         _layer(layer, f"a layer inside {owner}", as_lstm, depth + 1) for layer in layers
@@ -148,6 +151,10 @@ def _layer(document: Any, where: str, as_lstm: tuple[str, ...], depth: int) -> L
     if class_name in MODELS:
         _make_names_unique(found.sublayers)
     return found
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _asked_for(entry: Mapping[str, Any], kind: str, as_lstm: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ..model import Activation
+from ..model import Activation, WrapperMask
 from .reading import Problem
 
 Zeroing = Literal["never", "always", "rnn only"]
@@ -80,6 +80,14 @@ class Era:
     @property
     def mask_merge(self) -> Literal["and", "or"]:
         return "or" if self.is_keras3 and self.numbers >= (3, 4) else "and"
+
+    @property
+    def wrapper_mask(self) -> WrapperMask:
+        """Which mask a TimeDistributed hands on."""
+        if self.is_keras3:
+            return "passed"
+        # tf.keras of TensorFlow 1.8 to 1.12 calls itself 2.1.x, and has the rule of Keras 2.2.
+        return "unread" if self.flavour == "standalone" and self.numbers < (2, 2) else "inner"
 
     @property
     def writer(self) -> str:

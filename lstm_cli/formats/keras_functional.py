@@ -118,7 +118,10 @@ class Nodes:
         self._values: dict[tuple[str, int], list[Argument]] = {}
 
     def _shifts(self) -> dict[str, int]:
-        """References to a nested model start at 1 before Keras 3: its own creation counts as 0."""
+        """References to a nested model start at 1 before Keras 3: its own creation counts as 0.
+
+        Keras 3 does so in ``output_layers`` alone, and not for a Sequential.
+        """
         shift = dict.fromkeys(self.layers, 0)
         found = [
             ref for nodes in self.nodes.values() for node in nodes for ref in node.references()
@@ -129,9 +132,24 @@ class Nodes:
                 raise Problem(
                     f"{self.config.owner} refers to a layer '{ref.layer}' it does not have"
                 )
+            if self._from_keras3(layer):
+                continue
             if layer.class_name != "InputLayer" and ref.node == len(self.nodes[ref.layer]):
                 shift[ref.layer] = 1
         return shift
+
+    def _from_keras3(self, layer: LayerConfig) -> bool:
+        return any(node.separate for node in self.nodes[layer.name])
+
+    def _outputs(self) -> list[TensorRef]:
+        """``output_layers``, its references to nested models counted from 0."""
+        return [
+            ref._replace(node=ref.node - 1)
+            if self._from_keras3(self.layers[ref.layer])
+            and self.layers[ref.layer].class_name in ("Functional", "Model")
+            else ref
+            for ref in endpoints(self.config, "output_layers")
+        ]
 
     def unfold(self, tensors: list[Argument]) -> list[Argument]:
         """Call everything; the values of the model's outputs."""
@@ -140,7 +158,7 @@ class Nodes:
         for name, nodes in self.nodes.items():
             for k in range(len(nodes)):
                 self._resolve((name, k))
-        return [self._value(ref) for ref in endpoints(self.config, "output_layers")]
+        return [self._value(ref) for ref in self._outputs()]
 
     def _key(self, ref: TensorRef) -> tuple[str, int]:
         node = ref.node - self._shift[ref.layer]

@@ -106,6 +106,7 @@ class Graph:
             parameters=parameter_count(*arrays),
             trainable=trainable,
             distributed=distributed,
+            wrapper_mask=self.era.wrapper_mask if inner is not config else "",
         )
 
     def _dtype(self, config: LayerConfig, arrays: list[Array]) -> str:
@@ -136,7 +137,15 @@ class Graph:
         """Add a call; the values it returns."""
         index = self._counts.get(id(layer), 0)
         self._counts[id(layer)] = index + 1
-        found = Call(layer, index, tuple(arguments), tuple(states), mask, settings or {})
+        found = Call(
+            layer,
+            index,
+            tuple(arguments),
+            tuple(states),
+            mask,
+            settings or {},
+            mask_handed_on=not self.era.is_keras3,
+        )
         self.calls.append(found)
         number = len(self.calls) - 1
         return [Reference(number, k) for k in range(output_count(found))]
@@ -150,7 +159,7 @@ class Graph:
         if config.is_model:
             return self._nested(config, tensors_of(node), address, distributed)
         if is_op_layer(config, node, self.era):
-            return self._op(config, node, address)
+            return self._op(config, node, address, distributed)
         if config.class_name == "Merge" and config.sublayers:
             return self._branches(config, tensors_of(node), address, distributed)
         layer = self.layer(config, address, distributed)
@@ -185,7 +194,8 @@ class Graph:
 
     def _group(self, config: LayerConfig, address: str, name: str) -> Layer:
         if id(config) not in self._known:
-            layer = Layer(address, kind_of(config), Operation(name), dtype="")
+            wrapped = "" if config.is_model else self.era.wrapper_mask
+            layer = Layer(address, kind_of(config), Operation(name), dtype="", wrapper_mask=wrapped)
             self._known[id(config)] = layer
             self.layers.append(layer)
         return self._known[id(config)]
@@ -202,7 +212,9 @@ class Graph:
             tensors = tensors[count:]
         return self.call(self.layer(config, address, distributed), results)
 
-    def _op(self, config: LayerConfig, node: Node, address: str) -> list[Argument]:
+    def _op(
+        self, config: LayerConfig, node: Node, address: str, distributed: int
+    ) -> list[Argument]:
         operation: Operation | Unsupported
         try:
             operation, arguments = op_call(config, node)
@@ -210,7 +222,9 @@ class Graph:
             operation, arguments = Unsupported(str(reason)), list(arguments_in(node.args))
         if id(config) not in self._known:
             bare = Operation(operation.name) if isinstance(operation, Operation) else operation
-            self._known[id(config)] = Layer(address, config.kind, bare, dtype="")
+            self._known[id(config)] = Layer(
+                address, config.kind, bare, dtype="", distributed=distributed
+            )
             self.layers.append(self._known[id(config)])
         settings = operation.settings if isinstance(operation, Operation) else {}
         return self.call(self._known[id(config)], arguments, settings=settings)

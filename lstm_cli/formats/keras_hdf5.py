@@ -7,6 +7,7 @@ group ``model_weights``; a weights file has the content of that group at its roo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -31,6 +32,9 @@ def weight_groups(root: Any) -> list[WeightGroup]:
     layers = hdf5.attribute_names(root, "layer_names")
     if layers is None:
         return _keras0_groups(root)
+    twice = [name for name, count in Counter(layers).items() if count > 1]
+    if twice:
+        raise Problem(f"'layer_names' lists '{twice[0]}' twice")
     return [_group(root, name) for name in layers]
 
 
@@ -59,11 +63,14 @@ def _array(group: Any, name: str) -> Array:
 def _keras0_groups(root: Any) -> list[WeightGroup]:
     """Keras 0.x numbered its layers and arrays: ``layer_0/param_0``."""
     groups = []
-    for k in range(int(root.attrs["nb_layers"])):
+    for k in range(hdf5.attribute_count(root, "nb_layers")):
         group = hdf5.child(root, f"layer_{k}")
-        count = int(group.attrs["nb_params"]) if group is not None else 0
-        names = tuple(f"param_{n}" for n in range(count))
-        groups.append(WeightGroup(f"layer_{k}", names, tuple(_array(group, n) for n in names)))
+        if group is None:
+            raise Problem(f"'nb_layers' promises a group 'layer_{k}', but there is none")
+        count = hdf5.attribute_count(group, "nb_params") if "nb_params" in group.attrs else 0
+        names = [f"param_{n}" for n in range(count)]
+        arrays = [_array(group, name) for name in names]
+        groups.append(WeightGroup(f"layer_{k}", tuple(names), tuple(arrays)))
     return groups
 
 

@@ -49,6 +49,8 @@ def variables(layer: LayerConfig) -> list[Var] | None:
 def _is_held(var: Var, settings: Settings) -> bool:
     if var.name == "concat_score_weight":
         return settings.get("score_mode") == "concat"
+    if var.name == "beta" and settings.boolean("rms_scaling"):
+        return False
     return not var.key or settings.boolean(var.key, var.default)
 
 
@@ -185,9 +187,11 @@ def _batch_normalization(layer: LayerConfig, arrays: Arrays, era: Era) -> Operat
 
 def _layer_normalization(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
     settings = layer.settings
-    if settings.boolean("rms_scaling"):
-        raise NotComputed("rms_scaling is not computed")
-    values = {"axis": settings.integers("axis", -1), "epsilon": settings.number("epsilon", 1e-3)}
+    values = {
+        "axis": settings.integers("axis", -1),
+        "epsilon": settings.number("epsilon", 1e-3),
+        "rms_scaling": settings.boolean("rms_scaling"),
+    }
     return Operation("layer_normalization", values, arrays)
 
 
@@ -217,6 +221,8 @@ def _convolution(name: str, rank: int) -> Callable[[LayerConfig, Arrays, Era], O
     def build(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
         settings = layer.settings
         values = _window(settings, rank, "kernel_size")
+        if era.backend == "theano" and values["padding"] == "same":
+            values["padding"] = "half"  # even windows begin one step earlier than elsewhere
         values["dilation_rate"] = settings.integers("dilation_rate", 1, rank)
         values["groups"] = settings.integer("groups", 1)
         values["depth_multiplier"] = settings.integer("depth_multiplier", 1)
@@ -249,7 +255,13 @@ def _oriented(name: str, array: Array, layer: LayerConfig, rank: int, era: Era) 
 
 
 def _pooling(name: str, rank: int) -> Callable[[LayerConfig, Arrays, Era], Operation]:
-    return lambda layer, arrays, era: Operation(name, _window(layer.settings, rank, "pool_size"))
+    def build(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
+        values = _window(layer.settings, rank, "pool_size")
+        if era.backend == "theano" and values["padding"] == "same":
+            raise NotComputed("pooling with padding 'same' differs on the Theano backend")
+        return Operation(name, values)
+
+    return build
 
 
 def _global_pooling(name: str) -> Callable[[LayerConfig, Arrays, Era], Operation]:
@@ -348,7 +360,8 @@ def _keras1_merge(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
     if mode in ("dot", "cos"):
         axes = settings.integers("dot_axes", -1, None)
         pair = axes * 2 if len(axes) == 1 else axes
-        return Operation("dot", {"axes": pair, "normalize": mode == "cos"})
+        cosine = mode == "cos"
+        return Operation("dot", {"axes": pair, "normalize": cosine, "extra_axis": cosine})
     if not isinstance(mode, str) or mode not in _MERGES_OF_KERAS_1:
         raise NotComputed("it merges by Python code of its own, which is never executed")
     return Operation(_MERGES_OF_KERAS_1[mode], {"mask_merge": "and"})

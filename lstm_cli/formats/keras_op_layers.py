@@ -150,7 +150,22 @@ def op_call(config: LayerConfig, node: Node) -> tuple[Operation, list[Argument]]
     if swapped:
         tensors.reverse()
     settings = {key: _setting(bound[key]) for key in op.settings if key in bound}
+    if config.class_name in TF_OP_CLASSES:
+        settings = _as_keras(op, settings)
     return Operation(op.name, settings), tensors
+
+
+def _as_keras(op: Op, settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a TensorFlow function where its meaning or default is not that of Keras 3."""
+    sizes = settings.get("indices_or_sections")
+    if op is OPS["split"] and isinstance(sizes, (list, tuple)):
+        # Keras lists where to cut, TensorFlow how long the pieces are.
+        settings["indices_or_sections"] = np.cumsum(sizes)[:-1].tolist()
+    if op is OPS["gelu"]:
+        settings.setdefault("approximate", False)
+    if op is OPS["argmax"]:
+        settings["axis"] = settings.get("axis") or 0
+    return settings
 
 
 def _known(found: tuple[Op, bool] | None, name: str) -> tuple[Op, bool]:

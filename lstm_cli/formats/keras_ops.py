@@ -28,7 +28,7 @@ _AXIS = ("axis", "keepdims")
 
 _UNARY = (
     "negative absolute square sqrt rsqrt exp log log1p tanh sigmoid relu relu6 sin cos sign floor "
-    "ceil round logical_not zeros_like ones_like identity softplus softsign silu elu selu gelu "
+    "ceil round logical_not zeros_like ones_like identity softplus softsign silu elu selu "
     "reciprocal expm1 erf isnan"
 ).split()
 _BINARY = (
@@ -41,6 +41,7 @@ OPS: Mapping[str, Op] = {
     **{name: Op(f"op_{name}", ("x",)) for name in _UNARY},
     **{name: Op(f"op_{name}", ("x1", "x2")) for name in _BINARY},
     **{name: Op(f"op_{name}", ("x",), _AXIS) for name in _REDUCTIONS},
+    "gelu": Op("op_gelu", ("x",), ("approximate",)),
     "softmax": Op("op_softmax", ("x",), ("axis",)),
     "clip": Op("op_clip", ("x", "x_min", "x_max")),
     "concatenate": Op("op_concatenate", ("*xs",), ("axis",)),

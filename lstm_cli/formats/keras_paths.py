@@ -94,27 +94,83 @@ def assign_paths(config: LayerConfig, top: Node) -> dict[int, list[Array]]:
     Raises:
         Problem: if a class has another number of layers with weights than the file.
     """
-    arrays: dict[int, list[Array]] = {}
-    _assign_model(config, top, arrays)
-    return arrays
+    found = Assigned()
+    found.model(config, top)
+    return found.arrays
 
 
-def _assign_model(config: LayerConfig, node: Node, arrays: dict[int, list[Array]]) -> None:
-    by_key: dict[str, list[LayerConfig]] = {}
-    for layer in config.sublayers:
-        if _takes_arrays(layer):
-            by_key.setdefault(snake_case(layer.kind), []).append(layer)
-    container = node.container
-    for key, layers in by_key.items():
+@dataclass(slots=True)
+class Assigned:
+    """What is assigned so far.
+
+    Attributes:
+        arrays: the arrays of each config, by its ``id``.
+        seen: layers that have theirs. Keras stores a layer that stands in several models once, at
+            the place that it comes to first.
+    """
+
+    arrays: dict[int, list[Array]] = field(default_factory=dict)
+    seen: list[LayerConfig] = field(default_factory=list)
+
+    def model(self, config: LayerConfig, node: Node) -> None:
+        """Assign the layers of a model, in its order."""
+        by_key: dict[str, list[LayerConfig]] = {}
+        for layer in config.sublayers:
+            if _takes_arrays(layer):
+                by_key.setdefault(snake_case(layer.kind), []).append(layer)
+        places: dict[int, Node] = {}
+        for key, layers in by_key.items():
+            places |= self._places(key, layers, node.container)
+        for layer in config.sublayers:
+            if id(layer) in places:
+                _assign(layer, places[id(layer)], self)
+                self.seen.append(layer)
+            elif _takes_arrays(layer):
+                self._share(layer)
+
+    def _places(self, key: str, layers: list[LayerConfig], container: Node) -> dict[int, Node]:
+        """The node of each layer of one class, without those that are stored elsewhere."""
         nodes = _numbered(container, key)
         if len(nodes) != len(layers):
-            names = ", ".join(layer.name for layer in layers)
-            raise Problem(
-                f"the architecture has {len(layers)} layers of class {layers[0].kind} with weights "
-                f"({names}), the file {len(nodes)} under '{container.path or CONTAINERS[0]}/{key}'"
-            )
-        for layer, found in zip(_in_order(layers, nodes), nodes, strict=True):
-            _assign(layer, found, arrays)
+            own = [layer for layer in layers if not self._is_seen(layer)]
+            if len(nodes) != len(own):
+                names = ", ".join(layer.name for layer in layers)
+                raise Problem(
+                    f"the architecture has {len(layers)} layers of class {layers[0].kind} with "
+                    f"weights ({names}), the file {len(nodes)} under "
+                    f"'{container.path or CONTAINERS[0]}/{key}'"
+                )
+            layers = own
+        ordered = zip(_in_order(layers, nodes), nodes, strict=True)
+        return {id(layer): node for layer, node in ordered}
+
+    def _earlier(self, layer: LayerConfig) -> LayerConfig | None:
+        """The same layer where it stood first: by its number, else by class and name."""
+        for other in self.seen:
+            if other.shared is not None and other.shared == layer.shared:
+                return other
+            alike = (other.kind, other.name, dict(other.settings))
+            if other.shared is None and alike == (layer.kind, layer.name, dict(layer.settings)):
+                return other
+        return None
+
+    def _is_seen(self, layer: LayerConfig) -> bool:
+        if self._earlier(layer) is not None:
+            return True
+        inner = [each for each in layer.sublayers if _takes_arrays(each)]
+        return layer.is_model and all(self._is_seen(each) for each in inner)
+
+    def _share(self, layer: LayerConfig) -> None:
+        """Give a layer the arrays that it has elsewhere."""
+        earlier = self._earlier(layer)
+        if earlier is None:
+            for inner in layer.sublayers:
+                if _takes_arrays(inner):
+                    self._share(inner)
+            return
+        for other, same in zip(earlier.walk(), layer.walk(), strict=True):
+            if id(other) in self.arrays:
+                self.arrays[id(same)] = self.arrays[id(other)]
 
 
 def _numbered(container: Node, key: str) -> list[Node]:
@@ -147,25 +203,25 @@ def _takes_arrays(layer: LayerConfig) -> bool:
     return bool(variables(layer))
 
 
-def _assign(layer: LayerConfig, node: Node, arrays: dict[int, list[Array]]) -> None:
+def _assign(layer: LayerConfig, node: Node, found: Assigned) -> None:
     if layer.is_model:
-        _assign_model(layer, node, arrays)
+        found.model(layer, node)
     elif layer.class_name in RECURRENT:
-        arrays[id(layer)] = node.at("cell").arrays or node.arrays
+        found.arrays[id(layer)] = node.at("cell").arrays or node.arrays
     elif layer.class_name == "TimeDistributed":
-        _assign(layer.sublayers[0], node.at("layer"), arrays)
+        _assign(layer.sublayers[0], node.at("layer"), found)
     elif layer.class_name == "Bidirectional":
         for inner, key in zip(layer.sublayers, ("forward_layer", "backward_layer"), strict=True):
-            _assign(inner, node.at(key), arrays)
+            _assign(inner, node.at(key), found)
     elif layer.class_name == "RNN":
-        _assign(layer.sublayers[0], node.at("cell"), arrays)
+        _assign(layer.sublayers[0], node.at("cell"), found)
     elif layer.class_name == "StackedRNNCells":
-        _assign_cells(layer, node, arrays)
+        _assign_cells(layer, node, found)
     else:
-        arrays[id(layer)] = node.arrays
+        found.arrays[id(layer)] = node.arrays
 
 
-def _assign_cells(layer: LayerConfig, node: Node, arrays: dict[int, list[Array]]) -> None:
+def _assign_cells(layer: LayerConfig, node: Node, found: Assigned) -> None:
     """Stacked cells lie under ``cells/lstm_cell``, ``cells/lstm_cell_1`` …, numbered by class."""
     by_key: dict[str, list[LayerConfig]] = {}
     for cell in layer.sublayers:
@@ -174,5 +230,5 @@ def _assign_cells(layer: LayerConfig, node: Node, arrays: dict[int, list[Array]]
         nodes = _numbered(node.at("cells"), key)
         if len(nodes) != len(cells):
             raise Problem(f"{layer.owner} has {len(cells)} {key}, the file {len(nodes)}")
-        for cell, found in zip(cells, nodes, strict=True):
-            arrays[id(cell)] = found.arrays
+        for cell, place in zip(cells, nodes, strict=True):
+            found.arrays[id(cell)] = place.arrays

@@ -106,7 +106,8 @@ def _bidirectional(
         direction = _direction(config, name, weights, era)
         if zeros:
             last: MaskedOutput = "state" if era.masked_output_is_state else "previous"
-            direction = replace(direction, masked_output="zeros", masked_last=last)
+            masked = _zeros(config)
+            direction = replace(direction, masked_output=masked, masked_last=last)
         directions.append(direction)
     first, second = (direction.cells[-1].units for direction in directions)
     if mode in ("sum", "mul", "ave") and first != second:
@@ -120,8 +121,9 @@ def _direction(
 ) -> Direction:
     settings = layer.settings
     rule: MaskedOutput = "previous"
+    last: MaskedOutput | None = None
     if settings.boolean("zero_output_for_mask"):
-        rule = "zeros"
+        rule, last = _zeros(layer), "zeros"
     elif era.masked_output_is_state and not settings.boolean("unroll"):
         rule = "state"
     cells = tuple(_cell(config, next(weights), era) for config in cell_configs(layer))
@@ -133,7 +135,13 @@ def _direction(
                 f"{layer.owner}: a cell of {before.units} units feeds one that takes "
                 f"{after.input_size}"
             )
-    return Direction(name, cells, settings.boolean("go_backwards"), rule, rule)
+    return Direction(name, cells, settings.boolean("go_backwards"), rule, last or rule)
+
+
+def _zeros(layer: LayerConfig) -> MaskedOutput:
+    """Zeros at masked steps; unrolled, Keras forgets to turn the mask round with the input."""
+    turned = layer.settings.boolean("go_backwards") and layer.settings.boolean("unroll")
+    return "mirrored zeros" if turned else "zeros"
 
 
 def _reversed_states(layer: LayerConfig, era: Era) -> bool:

@@ -32,7 +32,10 @@ def dot(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
         raise ShapeError("input 1", expected, y.shape)
     if operation.settings.get("normalize"):
         x, y = _normalised(x, over_x), _normalised(y, over_y)
-    return Tensor(_products(np.moveaxis(x, over_x, -1), np.moveaxis(y, over_y, 1)))
+    products = _products(np.moveaxis(x, over_x, -1), np.moveaxis(y, over_y, 1))
+    if operation.settings.get("extra_axis"):  # Keras 1's Merge of mode "cos" adds one
+        products = np.expand_dims(products, 1)
+    return Tensor(products)
 
 
 def _normalised(x: Array, axis: int) -> Array:
