@@ -5,31 +5,39 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import LstmCliError
 from . import INTERRUPTED
-from .export import export
-from .gates import gates
-from .inspect import inspect
-from .run import run
-from .states import states
-from .weights import weights
 
-COMMANDS = (inspect, weights, run, states, gates, export)
+COMMANDS = ("inspect", "weights", "run", "states", "gates", "export")
 
-app = typer.Typer(
-    name="lstm",
-    help="See every gate and state of the LSTM layers in a saved model.",
-    epilog="Example: lstm gates sample_models/three_steps.keras sample_models/three_steps.csv",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-for command in COMMANDS:
-    app.command(no_args_is_help=True)(command)
+
+def command(name: str) -> Callable[..., None]:
+    """The function behind a command; its module is imported now."""
+    function: Callable[..., None] = getattr(import_module(f".{name}", __package__), name)
+    return function
+
+
+def build_app(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands; one alone is quicker to build than all of them."""
+    app = typer.Typer(
+        name="lstm",
+        help="See every gate and state of the LSTM layers in a saved model.",
+        epilog="Example: lstm gates sample_models/three_steps.keras sample_models/three_steps.csv",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_lstm)
+    for name in names:
+        app.command(no_args_is_help=True)(command(name))
+    return app
+
 
 # Typer's own error classes, without importing the library that it may or may not carry inside.
 _USAGE_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -43,7 +51,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def _lstm(
     context: typer.Context,
     version: Annotated[
@@ -58,6 +65,8 @@ def run_app(arguments: list[str]) -> int:
     """Run a command line; its exit code. Every failure is one sentence on standard error."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        chosen = arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
+        app = build_app(COMMANDS if "_LSTM_COMPLETE" in os.environ else chosen)
         result = app(args=arguments, prog_name="lstm", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0

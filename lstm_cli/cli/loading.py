@@ -30,7 +30,7 @@ def load_model(options: ModelOptions) -> Model:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class InputData:
     """One INPUT, ready for a session.
 

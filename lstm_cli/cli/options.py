@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -18,9 +17,11 @@ def _option(panel: str, help: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
-    """Which model, and what the caller says about it beyond what the file says."""
+    """Which model, and what the caller says about it beyond what the file says.
+
+    A plain class: a dataclass with as many fields takes several milliseconds of every start.
+    """
 
     model: Annotated[
         Path, typer.Argument(help="Saved model: a file or directory.", show_default=False)
@@ -50,8 +51,10 @@ class ModelOptions:
         _option(_MODEL, "Custom class that computes as an LSTM. Repeatable.", metavar="CLASS"),
     ] = None
 
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class RunOptions(ModelOptions):
     """How to run a model on input files, and what to show or write of it."""
 
@@ -162,12 +165,12 @@ def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..
         hints = get_type_hints(kind, include_extras=True)
         shared = [
             inspect.Parameter(
-                field.name,
+                name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if field.default is MISSING else field.default,
-                annotation=hints[field.name],
+                default=getattr(kind, name, inspect.Parameter.empty),
+                annotation=hint,
             )
-            for field in fields(kind)
+            for name, hint in hints.items()
         ]
         own_hints = get_type_hints(function, include_extras=True)
         own = [

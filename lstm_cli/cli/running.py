@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..outputs.results import Results
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Computed:
     """What one INPUT gave.
 

@@ -14,7 +14,7 @@ MERGING = (".npz", ".h5")
 Kind = Literal["terminal", "stdout", "file", "merged", "folder"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Target:
     """Where the results of a command go.
 
