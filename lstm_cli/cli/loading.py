@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .options import ModelOptions, RunOptions
 
@@ -30,8 +29,7 @@ def load_model(options: ModelOptions) -> Model:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class InputData:
+class InputData(NamedTuple):
     """One INPUT, ready for a session.
 
     Attributes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .loading import InputData, load_model, read_initial_state, read_sequence
 from .notes import Notes
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from ..outputs.results import Results
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Computed:
+class Computed(NamedTuple):
     """What one INPUT gave.
 
     Attributes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .options import RunOptions
 
@@ -14,8 +13,7 @@ MERGING = (".npz", ".h5")
 Kind = Literal["terminal", "stdout", "file", "merged", "folder"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Target:
+class Target(NamedTuple):
     """Where the results of a command go.
 
     Attributes:

@@ -11,12 +11,15 @@ from ..errors import InputError, ShapeError, UsageError, listing
 from ..model import Array, Input
 
 
-def match_inputs(given: Any, inputs: Sequence[Input]) -> dict[str, Array]:
+def match_inputs(
+    given: Any, inputs: Sequence[Input], declared: Sequence[Input]
+) -> dict[str, Array]:
     """Arrays by input name, from one array, several in order, or a mapping by name.
 
     Args:
         given: what the caller passed.
         inputs: the inputs that the run needs.
+        declared: all inputs of the model; a list may hold one array for each.
 
     Raises:
         UsageError: if names or numbers do not agree.
@@ -30,8 +33,11 @@ def match_inputs(given: Any, inputs: Sequence[Input]) -> dict[str, Array]:
                 f"found {listing(map(str, given))}"
             )
         return {name: np.asarray(given[name]) for name in names}
-    if isinstance(given, (list, tuple)) and len(names) > 1 and len(given) == len(names):
-        return {name: np.asarray(array) for name, array in zip(names, given, strict=True)}
+    if isinstance(given, (list, tuple)) and len(given) > 1:
+        for listed in (declared, inputs):
+            if len(given) == len(listed) > 1:
+                by_name = {entry.name: array for entry, array in zip(listed, given, strict=True)}
+                return {name: np.asarray(by_name[name]) for name in names}
     if len(names) != 1:
         raise UsageError(
             f"the model needs {len(names)} inputs, by name: {listing(names)} (an .npz file, or a "

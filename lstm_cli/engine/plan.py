@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,7 @@ OPEN_AXIS = 977
 """Stands for an axis of any length while shapes are found out; a prime no layer would produce."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Prepared:
+class Prepared(NamedTuple):
     """A run that can start.
 
     Attributes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from ..errors import AmbiguousNameError, NoSuchNameError, UnsupportedFeatureError, UsageError
 from ..model import Array, Call, Input, Layer, Model, Operation, Output, Reference
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Unit:
+class Unit(NamedTuple):
     """One call of one layer, under the name that chooses it: ``lstm``, or ``shared@1``."""
 
     name: str

@@ -320,7 +320,7 @@ class Session:
 
     def _arrays(self, x: Any, inputs: Sequence[Input], announce: bool) -> list[tuple[Input, Array]]:
         """The inputs of a run with their batch axes and dtypes."""
-        given = match_inputs(x, inputs)
+        given = match_inputs(x, inputs, self.model.inputs)
         arrays = []
         for entry in inputs:
             array = given[entry.name]
@@ -426,6 +426,8 @@ def _outputs_of(call: Call, number: int) -> tuple[list[tuple[int, int]], list[st
     operation = call.layer.operation
     grouped = isinstance(operation, Operation) and operation.name == "group"
     count = len(call.arguments) if grouped else 1
+    if call.settings.get("return_attention_scores"):
+        count = 2
     names = ["output"] if count == 1 else [f"output_{k}" for k in range(count)]
     return [(number, k) for k in range(count)], names
 

@@ -120,9 +120,10 @@ def children(group: Any) -> Iterator[tuple[str, Any]]:
 
 def read_array(dataset: Any) -> Array:
     """A dataset as float32 or float64 (half precision widened), or as the integers it holds."""
-    where = f"dataset '{dataset.name}'"
     if not isinstance(dataset, h5py.Dataset):
-        raise Problem(f"'{dataset.name}' should be a dataset, found a group")
+        found = "nothing" if dataset is None else f"the group '{dataset.name}'"
+        raise Problem(f"a dataset was expected, found {found}")
+    where = f"dataset '{dataset.name}'"
     if dataset.shape is None:
         raise Problem(f"{where} holds nothing")
     if dataset.external or dataset.is_virtual:

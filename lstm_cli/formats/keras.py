@@ -137,8 +137,7 @@ def _path_weights(path: Path, top: Node, options: Options, container: str) -> Mo
             "it is an HDF5 file, but holds neither a Keras model (no 'model_config') nor Keras "
             "weights (no 'layer_names', no 'layers')"
         )
-    # TensorFlow 2.12 to 2.14 call the container so; nothing else in the file has a version.
-    version = "2.13.0" if "_layer_checkpoint_dependencies" in top.children else "3.0.0"
+    version = _version_of_tree(top)
     if options.architecture is not None:
         document = _architecture(options.architecture)
         stated = _text_of(document, "keras_version")
@@ -148,6 +147,13 @@ def _path_weights(path: Path, top: Node, options: Options, container: str) -> Mo
     layers, notes = layers_of_tree(top, rules)
     notes.insert(0, f"no keras_version: read as {rules.writer}, by the file's layout")
     return model_without_graph(Source(str(path), container, rules), layers, notes, NO_ARCHITECTURE)
+
+
+def _version_of_tree(top: Node) -> str:
+    """A version that writes such a layout; nothing in the file says which one did."""
+    if "_layer_checkpoint_dependencies" in top.children:
+        return "2.13.0"  # TensorFlow 2.12 to 2.14 call the container so
+    return "3.6.0" if top.holds_names else "3.0.0"
 
 
 def _from_tree(
@@ -208,11 +214,11 @@ def _read_parts(path: Path, container: str, member: Member, options: Options) ->
         raise Problem("it has a config.json, but no model.weights.h5")
     version = _text_of(metadata, "keras_version")
     notes = []
-    if not version:
-        version = "3.0.0"
-        notes.append("no keras_version in metadata.json: read as Keras 3.0.0")
     with hdf5.opened(weights) as file:
         top = read_tree(file)
+    if not version:
+        version = _version_of_tree(top)
+        notes.append(f"no keras_version in metadata.json: read as Keras {version}")
     return _from_tree(path, container, document, version, top, options, notes)
 
 

@@ -7,8 +7,7 @@ by 2.0, ``2.3.0-tf`` by 2.1 and 2.2, whose rules differ. Traces in the file tell
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..model import Activation, WrapperMask
 from .reading import Problem
@@ -16,8 +15,7 @@ from .reading import Problem
 Zeroing = Literal["never", "always", "rnn only"]
 
 
-@dataclass(frozen=True, slots=True)
-class Era:
+class Era(NamedTuple):
     """The rules of one Keras version.
 
     Attributes:
@@ -120,8 +118,7 @@ class Era:
         return f"TensorFlow {self.numbers[0]}.{self.numbers[1]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Clues:
+class Clues(NamedTuple):
     """What else in a file tells versions apart.
 
     Attributes:

@@ -158,7 +158,7 @@ class Graph:
             return self._distributed_model(config, tensors_of(node), address, distributed)
         if config.is_model:
             return self._nested(config, tensors_of(node), address, distributed)
-        if is_op_layer(config, node, self.era):
+        if is_op_layer(config, self.era):
             return self._op(config, node, address, distributed)
         if config.class_name == "Merge" and config.sublayers:
             return self._branches(config, tensors_of(node), address, distributed)
@@ -262,7 +262,7 @@ def output_count(call: Call) -> int:
     operation = call.layer.operation
     if isinstance(operation, Recurrent):
         return len(operation.output_names)
-    if isinstance(operation, Unsupported) or operation.name == "op_split":
+    if isinstance(operation, Unsupported) or operation.name in ("op_split", "op_unstack"):
         return MANY
     if operation.name == "group":
         return len(call.arguments)

@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..model import Argument, Constant, Operation, Reference
+from ..model import Activation, Argument, Constant, Operation, Reference
 from .keras_config import RECURRENT, LayerConfig
 from .keras_era import Era
+from .keras_graph_nodes import graph_node
 from .keras_layers import KINDS
 from .keras_nodes import Node
-from .keras_ops import OPS, Op, bind, keras3_op, tensorflow_op
-from .reading import NotComputed, Problem, as_mapping, describe
+from .keras_ops import OPS, Op, bind, keras3_op, known_op, tensorflow_op
+from .reading import NotComputed, Problem, describe
 
 TF_OP_CLASSES = {"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"}
+_BOTH = {"Average", "Dot"}
+"""Operations that we do not compute, and layers that we do."""
 _RANDOM_IN_TRAINING = {
     "Dropout",
     "SpatialDropout1D",
@@ -104,19 +107,20 @@ def _random_in_training(config: LayerConfig) -> bool:
     )
 
 
-def is_op_layer(config: LayerConfig, node: Node, era: Era) -> bool:
+def is_op_layer(config: LayerConfig, era: Era) -> bool:
     """Whether a layer of the file is an operation that was applied to tensors."""
     if config.class_name in TF_OP_CLASSES:
         return True
-    if not era.is_keras3 or keras3_op(config.class_name) is None:
+    if not era.is_keras3 or config.sublayers:
         return False
     if config.module:
         return ".ops" in config.module
-    # Keras 3 legacy files name no module: an op takes separate arguments and has no dtype.
-    if config.class_name not in KINDS:
-        return True
-    listed = len(node.args) == 1 and isinstance(node.args[0], (list, tuple))
-    return not listed and "trainable" not in config.settings
+    # Keras 3 legacy files name no module; but layers say whether they can be trained, with a few
+    # exceptions, none of which has the name of an operation.
+    if "trainable" in config.settings:
+        return False
+    known = keras3_op(config.class_name) is not None or config.class_name in _BOTH
+    return known or config.class_name not in KINDS
 
 
 def op_call(config: LayerConfig, node: Node) -> tuple[Operation, list[Argument]]:
@@ -125,97 +129,100 @@ def op_call(config: LayerConfig, node: Node) -> tuple[Operation, list[Argument]]
     Raises:
         NotComputed: if it is an operation that we do not know.
     """
+    args, kwargs = list(node.args), dict(node.kwargs)
     if config.class_name == "TensorFlowOpLayer":
-        op, args, kwargs, swapped = _graph_node(config, node)
+        op, args, kwargs, swapped = graph_node(config, list(tensors_of(node)))
     elif config.class_name in TF_OP_CLASSES:
         name = str(config.settings.get("function", ""))
-        op, swapped = _known(tensorflow_op(name), name)
-        args, kwargs = list(node.args), node.kwargs
+        op, swapped = known_op(tensorflow_op(name), name)
     else:
         found = keras3_op(config.class_name)
-        op, swapped = _known(found and (found, False), config.class_name)
-        built = {k: v for k, v in config.settings.items() if k in op.settings}
-        args, kwargs = list(node.args), {**built, **node.kwargs}
+        op, swapped = known_op(found and (found, False), config.class_name)
+        kwargs = {key: value for key, value in config.settings.items() if key != "name"} | kwargs
+    if op is OPS["einsum"]:
+        args, kwargs = _einsum(args, kwargs)
     bound = bind(op, args, kwargs)
+    tensors = _tensors(op, bound)
+    if swapped:
+        tensors.reverse()
+    settings = {key: _setting(bound[key]) for key in op.settings if bound.get(key) is not None}
+    if op is OPS["getitem"]:
+        settings["key"] = _index(bound.get("key"))
+    if config.class_name in TF_OP_CLASSES:
+        settings = _as_keras(op, settings)
+    if op.activation:
+        settings = {"activation": _activation(op, settings)}
+    return Operation(op.name, settings), tensors
+
+
+def _tensors(op: Op, bound: dict[str, Any]) -> list[Argument]:
+    """What the operation is applied to, in its own order."""
     tensors: list[Argument] = []
     for parameter in op.tensors:
         value = bound.get(parameter.lstrip("*"))
         if parameter.startswith("*"):
-            tensors += [
-                argument(entry)
-                for entry in (value if isinstance(value, (list, tuple)) else [value])
-            ]
+            entries = value if isinstance(value, (list, tuple)) else [value]
+            tensors += [argument(entry) for entry in entries]
         elif value is not None:
             tensors.append(argument(value))
-    if swapped:
-        tensors.reverse()
-    settings = {key: _setting(bound[key]) for key in op.settings if key in bound}
-    if config.class_name in TF_OP_CLASSES:
-        settings = _as_keras(op, settings)
-    return Operation(op.name, settings), tensors
+    return tensors
+
+
+def _activation(op: Op, settings: dict[str, Any]) -> Activation:
+    """The function of an ``op_activation``; a hard sigmoid is that of Keras 3 here."""
+    if op.activation in ("hard_sigmoid", "hard_silu"):
+        return Activation(op.activation, 1 / 6, 0.5)
+    if op.activation in ("elu", "leaky_relu"):
+        usual = 1.0 if op.activation == "elu" else 0.2
+        number = next(iter(settings.values()), usual)
+        if not isinstance(number, (int, float)):
+            raise NotComputed(f"argument {describe(number)} of {op.activation}")
+        return Activation(op.activation, float(number))
+    return Activation(op.activation)
+
+
+def _einsum(args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """``einsum("bt,bs->bts", x, y)``: the text may stand first; the tensors follow one by one."""
+    texts = [value for value in args if isinstance(value, str)]
+    tensors = list(arguments_in([value for value in args if not isinstance(value, str)]))
+    given = {"subscripts": texts[0]} if texts else {}
+    return [tensors], given | kwargs
 
 
 def _as_keras(op: Op, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a TensorFlow function where its meaning or default is not that of Keras 3."""
     sizes = settings.get("indices_or_sections")
     if op is OPS["split"] and isinstance(sizes, (list, tuple)):
+        if -1 in sizes:
+            raise NotComputed("a split whose last part takes what is left")
         # Keras lists where to cut, TensorFlow how long the pieces are.
         settings["indices_or_sections"] = np.cumsum(sizes)[:-1].tolist()
     if op is OPS["gelu"]:
         settings.setdefault("approximate", False)
-    if op is OPS["argmax"]:
+    if op in (OPS["argmax"], OPS["cumsum"], OPS["take"], OPS["unstack"]):
         settings["axis"] = settings.get("axis") or 0
     return settings
 
 
-def _known(found: tuple[Op, bool] | None, name: str) -> tuple[Op, bool]:
-    if not found:
-        raise NotComputed(f"operation '{name[:60]}'")
-    return found
-
-
-def _graph_node(config: LayerConfig, node: Node) -> tuple[Op, list[Any], dict[str, Any], bool]:
-    """A TensorFlow graph node: its constants stand at the positions that ``constants`` says."""
-    definition = as_mapping(config.settings.get("node_def"), f"'node_def' of {config.owner}")
-    name = str(definition.get("op"))
-    op, swapped = _known(tensorflow_op(name), name)
-    constants = as_mapping(config.settings.get("constants") or {}, f"'constants' of {config.owner}")
-    tensors = iter(tensors_of(node))
-    count = len(constants) + len(list(tensors_of(node)))
-    args = [constants[str(k)] if str(k) in constants else next(tensors, None) for k in range(count)]
-    attributes = as_mapping(definition.get("attr") or {}, f"'attr' of {config.owner}")
-    kwargs: dict[str, Any] = {}
-    for key in ("keep_dims", "keepdims"):
-        if isinstance(attributes.get(key), dict):
-            kwargs["keepdims"] = bool(attributes[key].get("b"))
-    if name == "StridedSlice" or (name in ("MatMul", "BatchMatMulV2") and _transposes(attributes)):
-        raise NotComputed(f"operation '{name}' of a TensorFlow graph")
-    if op is OPS["concatenate"]:
-        args = [args[:-1], args[-1]]
-    elif op is OPS["stack"]:
-        axis = attributes.get("axis")
-        kwargs["axis"] = int(axis.get("i", 0)) if isinstance(axis, dict) else 0
-        args = [args]
-    elif op is OPS["cast"]:
-        target = attributes.get("DstT")
-        text = str(target.get("type", "")) if isinstance(target, dict) else ""
-        kwargs["dtype"] = text.removeprefix("DT_").lower().replace("float", "float32", 1)
-    return op, args, kwargs, swapped
-
-
-def _transposes(attributes: Any) -> bool:
-    return any(
-        isinstance(attributes.get(key), dict) and attributes[key].get("b")
-        for key in ("transpose_a", "transpose_b", "adj_x", "adj_y")
-    )
-
-
 def _setting(value: Any) -> Any:
-    """A setting of an operation: slices of tf.keras become ``slice``, lists stay lists."""
-    if isinstance(value, (Reference, Constant)):
+    """A setting of an operation: a plain value, or lists of them."""
+    if any(True for _ in arguments_in(value)):
         raise NotComputed("an argument that is computed by the model itself")
-    if isinstance(value, dict) and set(value) <= {"start", "stop", "step"}:
-        return slice(value.get("start"), value.get("stop"), value.get("step"))
-    if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
-        return tuple(_setting(entry) for entry in value)
     return value
+
+
+def _index(key: Any) -> Any:
+    """What stands in the brackets of ``x[…]``; a list in the file was a tuple in the code."""
+    if isinstance(key, (list, tuple)):
+        return tuple(_index(each) for each in key)
+    if isinstance(key, dict) and set(key) <= {"start", "stop", "step"}:
+        key = slice(key.get("start"), key.get("stop"), key.get("step"))
+    if isinstance(key, slice):
+        parts = (key.start, key.stop, key.step)
+        if all(part is None or isinstance(part, int) for part in parts):
+            return key
+    elif key is None or key is ... or isinstance(key, int):
+        return key
+    elif key == "..." or (isinstance(key, dict) and key.get("class_name") == "__ellipsis__"):
+        return ...
+    raise NotComputed(f"an index {describe(key)}")

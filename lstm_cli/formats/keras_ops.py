@@ -16,31 +16,64 @@ from .reading import NotComputed, describe
 class Op(NamedTuple):
     """An operation: its name in the engine, which parameters are tensors, which are settings.
 
-    A tensor parameter that starts with ``*`` takes a list of tensors.
+    A tensor parameter that starts with ``*`` takes a list of tensors. ``activation`` is the
+    function that an ``op_activation`` applies.
     """
 
     name: str
     tensors: tuple[str, ...]
     settings: tuple[str, ...] = ()
+    activation: str = ""
 
 
 _AXIS = ("axis", "keepdims")
 
 _UNARY = (
     "negative absolute square sqrt rsqrt exp log log1p tanh sigmoid relu relu6 sin cos sign floor "
-    "ceil round logical_not zeros_like ones_like identity softplus softsign silu elu selu "
-    "reciprocal expm1 erf isnan"
+    "ceil round logical_not identity reciprocal expm1 erf isnan"
 ).split()
 _BINARY = (
     "add subtract multiply divide floor_divide mod power maximum minimum equal not_equal greater "
-    "greater_equal less less_equal logical_and logical_or matmul"
+    "greater_equal less less_equal logical_and logical_or squared_difference"
 ).split()
-_REDUCTIONS = "sum mean max min prod any all".split()
+_REDUCTIONS = "sum mean max min prod any all std var logsumexp".split()
+_ACTIVATIONS = (
+    "celu elu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid log_softmax "
+    "mish selu silu soft_shrink softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus "
+    "tanh_shrink"
+).split()
+_NUMBER = {"elu": "alpha", "leaky_relu": "negative_slope"}
+USUAL: Mapping[str, Mapping[str, Any]] = {
+    # parameters that are left out of what we compute, and the values at which that is right
+    "celu": {"alpha": 1.0},
+    "hard_shrink": {"threshold": 0.5},
+    "soft_shrink": {"threshold": 0.5},
+    "squareplus": {"b": 4},
+    "log_softmax": {"axis": -1},
+    "sparsemax": {"axis": -1},
+    "glu": {"axis": -1},
+    "einsum": {"optimize": "greedy"},
+    "pad": {"mode": ("constant", "CONSTANT")},
+    "unstack": {"num": "any"},
+}
 
 OPS: Mapping[str, Op] = {
     **{name: Op(f"op_{name}", ("x",)) for name in _UNARY},
     **{name: Op(f"op_{name}", ("x1", "x2")) for name in _BINARY},
     **{name: Op(f"op_{name}", ("x",), _AXIS) for name in _REDUCTIONS},
+    **{
+        name: Op("op_activation", ("x",), tuple(filter(None, [_NUMBER.get(name)])), name)
+        for name in _ACTIVATIONS
+    },
+    "matmul": Op("op_matmul", ("x1", "x2"), ("transpose_a", "transpose_b")),
+    "zeros_like": Op("op_zeros_like", ("x",), ("dtype",)),
+    "ones_like": Op("op_ones_like", ("x",), ("dtype",)),
+    "take": Op("op_take", ("x",), ("indices", "axis")),
+    "pad": Op("op_pad", ("x",), ("pad_width", "constant_values")),
+    "einsum": Op("op_einsum", ("*xs",), ("subscripts",)),
+    "unstack": Op("op_unstack", ("x",), ("axis",)),
+    "swapaxes": Op("op_swapaxes", ("x",), ("axis1", "axis2")),
+    "l2_normalize": Op("op_l2_normalize", ("x",), ("axis", "epsilon")),
     "gelu": Op("op_gelu", ("x",), ("approximate",)),
     "softmax": Op("op_softmax", ("x",), ("axis",)),
     "clip": Op("op_clip", ("x", "x_min", "x_max")),
@@ -93,6 +126,16 @@ _TENSORFLOW = {
     "reduce_prod": "prod",
     "clip_by_value": "clip",
     "swish": "silu",
+    "squareddifference": "squared_difference",
+    "reduce_std": "std",
+    "reduce_variance": "var",
+    "reduce_logsumexp": "logsumexp",
+    "stop_gradient": "identity",
+    "stopgradient": "identity",
+    "bias_add": "add",
+    "gather": "take",
+    "leakyrelu": "leaky_relu",
+    "logsoftmax": "log_softmax",
     "reverse": "flip",
     "zeroslike": "zeros_like",
     "oneslike": "ones_like",
@@ -110,6 +153,10 @@ _NUMPY = {
     "swish": "silu",
     "get_item": "getitem",
     "conjugate": "identity",
+    "copy": "identity",
+    "stop_gradient": "identity",
+    "convert_to_tensor": "identity",
+    "hard_swish": "hard_silu",
     "amax": "max",
     "amin": "min",
 }
@@ -127,9 +174,15 @@ ALIASES = {
     "clip_value_max": "x_max",
     "reduction_indices": "axis",
     "dim": "axis",
+    "paddings": "pad_width",
+    "equation": "subscripts",
+    "adjoint_a": "transpose_a",
+    "adjoint_b": "transpose_b",
+    "alpha": "negative_slope",
 }
 TENSOR_ALIASES = (
-    "x input input_tensor features tensor logits values value a inputs self tensor_in t xs arrays"
+    "x input input_tensor features tensor logits values value a inputs self tensor_in t xs arrays "
+    "params"
 ).split()
 SECOND_ALIASES = ("y", "b", "exponent")
 
@@ -153,6 +206,13 @@ def tensorflow_op(function: str) -> tuple[Op, bool] | None:
     return None if op is None else (op, False)
 
 
+def known_op(found: tuple[Op, bool] | None, name: str) -> tuple[Op, bool]:
+    """The operation, if it is one that we know."""
+    if not found:
+        raise NotComputed(f"operation '{name[:60]}'")
+    return found
+
+
 def bind(op: Op, arguments: list[Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments by our parameter names, whatever the function called them.
 
@@ -160,19 +220,33 @@ def bind(op: Op, arguments: list[Any], keywords: Mapping[str, Any]) -> dict[str,
     """
     names = [name.lstrip("*") for name in op.tensors]
     order = names + list(op.settings)
-    if op.name in ("op_split", "op_stack", "op_concatenate") and len(arguments) == 1:
-        order = names
+    if len(arguments) > len(order):
+        raise NotComputed(f"so many arguments of {op.name[3:]}")
     bound = dict(zip(order, arguments, strict=False))
     for given, value in keywords.items():
-        if given in ("name", "training") or (given == "dtype" and given not in op.settings):
+        if given in ("name", "training") or _is_usual(op, given, value):
             continue
-        key = ALIASES.get(given, given)
+        key = given if given in order else ALIASES.get(given, given)
         if key not in order and key in TENSOR_ALIASES:
             key = names[0]
         elif key not in order and key in SECOND_ALIASES and len(names) > 1:
             key = names[-1]
         if key in order:
             bound[key] = value
-        elif value not in (None, False):
-            raise NotComputed(f"argument {given}={describe(value)} of {op.name[3:]}")
+        elif value is not None and value is not False:
+            raise NotComputed(
+                f"argument {given}={describe(value)} of {op.activation or op.name[3:]}"
+            )
     return bound
+
+
+def _is_usual(op: Op, name: str, value: Any) -> bool:
+    """Whether an argument that we know nothing of has the value at which it does nothing."""
+    if op.name == "op_identity":
+        return name in ("sparse", "ragged", "dtype") and not value
+    if op.name == "op_round" and name == "decimals":
+        return bool(value == 0)
+    usual = USUAL.get(op.activation or op.name[3:], {}).get(name)
+    if usual is None:
+        return False
+    return usual == "any" or (value in usual if isinstance(usual, tuple) else value == usual)

@@ -41,6 +41,11 @@ class Node:
         return bool(self.arrays) or any(child.holds_arrays for child in self.children.values())
 
     @property
+    def holds_names(self) -> bool:
+        """Whether groups carry the names of their layers, as from Keras 3.6 on."""
+        return bool(self.name) or any(child.holds_names for child in self.children.values())
+
+    @property
     def container(self) -> Node:
         """The node with the layers of a model."""
         return next((self.children[key] for key in CONTAINERS if key in self.children), Node())

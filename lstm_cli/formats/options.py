@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from ..errors import UsageError
 from ..model import (
@@ -24,8 +24,7 @@ from .reading import NotComputed
 HARD_SIGMOIDS = {"0.2": 0.2, "1/6": 1 / 6}
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the caller says about a file.
 
     Attributes:

@@ -132,8 +132,7 @@ class _Bins:
         padding = self.count * self.width - self.steps
         hidden = np.concatenate([masked, np.ones(padding, np.bool_)])
         values = np.pad(array.astype(np.float64), ((0, padding), (0, 0)))  # (columns * width, U)
-        real = values[: self.steps][~masked]
-        middle = 0.0 if diverging or not len(real) else real.mean(axis=0)
+        middle = 0.0 if diverging else _finite_mean(values[: self.steps][~masked])
         with np.errstate(invalid="ignore"):
             distance = np.abs(values - middle)
         distance[np.isnan(distance)] = np.inf
@@ -143,6 +142,13 @@ class _Bins:
         chosen = np.take_along_axis(values.reshape(apart.shape), most, axis=1)[:, 0]
         blank = np.logical_and.reduce(hidden.reshape(self.count, self.width), axis=1)
         return chosen.T, blank
+
+
+def _finite_mean(values: Array) -> Array:
+    """Mean of each column's finite numbers, 0 where there are none."""
+    finite = np.isfinite(values)
+    total = np.where(finite, values, 0.0).sum(axis=0)
+    return np.asarray(total / np.maximum(1, finite.sum(axis=0)))
 
 
 def _title(name: str, scale: Scale, width: int, colours: bool) -> Text:

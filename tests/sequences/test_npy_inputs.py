@@ -111,6 +111,9 @@ def test_bytes_other_than_0_and_1_are_true() -> None:
     content[-3] = 7
     array = read_input(io.BytesIO(content)).array
     np.testing.assert_array_equal(array, [1, 0, 1])
+    kept = read_input(io.BytesIO(content), dtype=None).array
+    np.testing.assert_array_equal(kept, np.array([True, False, True]), strict=True)
+    np.testing.assert_array_equal(kept.view(np.uint8), [1, 0, 1])
 
 
 def test_whole_numbers_survive() -> None:

@@ -55,6 +55,8 @@ def _stack(settings: Settings, arrays: list[Array]) -> Array:
 
 def _matmul(settings: Settings, arrays: list[Array]) -> Array:
     x, y = with_common_dtype(arrays)
+    x = x.swapaxes(-1, -2) if settings.get("transpose_a") else x
+    y = y.swapaxes(-1, -2) if settings.get("transpose_b") else y
     if x.ndim == 3 and y.ndim == 2 and x.shape[-1] == y.shape[0]:
         return blocked_product(x, y)
     product: Array = np.matmul(x, y)
@@ -64,6 +66,23 @@ def _matmul(settings: Settings, arrays: list[Array]) -> Array:
 def _split(settings: Settings, arrays: list[Array]) -> list[Array]:
     """In so many equal parts, or before each of the listed places."""
     return np.split(_only(arrays), settings["indices_or_sections"], axis=settings.get("axis", 0))
+
+
+def _unstack(settings: Settings, arrays: list[Array]) -> list[Array]:
+    """One array for each place of an axis."""
+    return list(np.moveaxis(_only(arrays), settings.get("axis", 0), 0))
+
+
+def _einsum(settings: Settings, arrays: list[Array]) -> Array:
+    return np.asarray(np.einsum(settings["subscripts"], *with_common_dtype(arrays)))
+
+
+def _take(x: Array, settings: Settings) -> Array:
+    return np.asarray(np.take(x, settings["indices"], axis=settings.get("axis")))
+
+
+def _swapaxes(x: Array, settings: Settings) -> Array:
+    return np.ascontiguousarray(x.swapaxes(settings["axis1"], settings["axis2"]))
 
 
 def _expand_dims(x: Array, settings: Settings) -> Array:
@@ -138,7 +157,7 @@ def _whole_steps(operation: Operation, ranks: Sequence[int]) -> bool:
 
 def _left_steps(operation: Operation, ranks: Sequence[int]) -> bool:
     """Stepwise where a sequence (B, T, F) is multiplied by a matrix."""
-    return ranks[0] == 3 and ranks[1] <= 2
+    return ranks[0] == 3 and ranks[1] <= 2 and not operation.settings.get("transpose_a")
 
 
 RULES: Mapping[str, Rule] = {
@@ -146,6 +165,10 @@ RULES: Mapping[str, Rule] = {
     "op_stack": _shaped(_stack, _behind_steps(1)),
     "op_matmul": _shaped(_matmul, _left_steps),
     "op_split": _shaped(_split, beside_steps(0)),
+    "op_unstack": _shaped(_unstack),
+    "op_einsum": _shaped(_einsum),
+    "op_take": _single(_take),
+    "op_swapaxes": _single(_swapaxes),
     "op_expand_dims": _single(_expand_dims, _behind_steps(1)),
     "op_squeeze": _single(_squeeze, _behind_steps(0)),
     "op_reshape": _single(_reshape),

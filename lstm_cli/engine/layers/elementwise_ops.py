@@ -16,7 +16,7 @@ from ...model import Activation, Array, Operation
 from ..activations import apply
 from ..tensor import Tensor
 from .arithmetic import need_broadcastable, with_common_dtype
-from .rule import Rule, aligned_steps, always, floating, one, quiet
+from .rule import Rule, activated, aligned_steps, always, floating, one, quiet
 
 Unary = Callable[[Array], Array]
 
@@ -29,12 +29,28 @@ def _unary(function: Unary) -> Rule:
     return Rule(compute, always)
 
 
+def _like(function: Unary) -> Rule:
+    """An array of the same shape; of another kind of number where ``dtype`` says so."""
+
+    def compute(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
+        array, dtype = function(one(inputs).array), str(operation.settings.get("dtype") or "float")
+        return Tensor(array if "float" in dtype else array.astype(np.dtype(dtype)))
+
+    return Rule(compute, always)
+
+
 def _of_floats(function: Unary) -> Rule:
     return _unary(lambda x: function(floating(x)))
 
 
-def _activation(name: str, alpha: float | None = None) -> Rule:
-    return _of_floats(lambda x: apply(Activation(name, alpha), x))
+def _activated(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
+    """Any activation function, chosen by the setting ``activation``."""
+    return Tensor(activated(operation, floating(one(inputs).array)))
+
+
+def _activated_steps(operation: Operation, ranks: Sequence[int]) -> bool:
+    """Stepwise where the last axis, which softmax and others go along, is not that of steps."""
+    return ranks[0] >= 3
 
 
 def _operands(inputs: Sequence[Tensor], count: int) -> list[Array]:
@@ -104,8 +120,8 @@ RULES: Mapping[str, Rule] = {
     "op_absolute": _unary(np.abs),
     "op_square": _unary(np.square),
     "op_sign": _unary(np.sign),
-    "op_zeros_like": _unary(np.zeros_like),
-    "op_ones_like": _unary(np.ones_like),
+    "op_zeros_like": _like(np.zeros_like),
+    "op_ones_like": _like(np.ones_like),
     "op_logical_not": _unary(np.logical_not),
     "op_isnan": _unary(np.isnan),
     "op_sqrt": _of_floats(np.sqrt),
@@ -122,15 +138,11 @@ RULES: Mapping[str, Rule] = {
     "op_ceil": _of_floats(np.ceil),
     "op_round": _of_floats(np.rint),
     "op_tanh": _of_floats(np.tanh),
-    "op_sigmoid": _activation("sigmoid"),
+    "op_sigmoid": _of_floats(lambda x: apply(Activation("sigmoid"), x)),
     "op_relu": _unary(lambda x: np.maximum(x, 0)),
     "op_relu6": _unary(lambda x: np.minimum(np.maximum(x, 0), 6)),
-    "op_elu": _activation("elu", 1.0),
-    "op_selu": _activation("selu"),
+    "op_activation": Rule(quiet(_activated), _activated_steps),
     "op_gelu": Rule(quiet(_gelu), always),
-    "op_silu": _activation("silu"),
-    "op_softplus": _activation("softplus"),
-    "op_softsign": _activation("softsign"),
     "op_add": _binary(np.add),
     "op_subtract": _binary(np.subtract),
     "op_multiply": _binary(np.multiply),
@@ -138,6 +150,7 @@ RULES: Mapping[str, Rule] = {
     "op_floor_divide": _binary(np.floor_divide),
     "op_mod": _binary(np.mod),
     "op_power": _binary(_power),
+    "op_squared_difference": _binary(lambda x, y: np.square(x - y)),
     "op_maximum": _binary(np.maximum),
     "op_minimum": _binary(np.minimum),
     "op_equal": _binary(np.equal),
