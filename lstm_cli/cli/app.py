@@ -13,6 +13,7 @@ import typer
 
 from ..errors import LstmCliError
 from . import INTERRUPTED
+from .notes import printable
 
 COMMANDS = ("inspect", "weights", "run", "states", "gates", "export")
 
@@ -112,5 +113,5 @@ def _usage(error: Any) -> int:
 
 def _fail(message: str) -> int:
     """Print one sentence on standard error; the exit code for bad usage, files and data."""
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    typer.echo(f"error: {printable(message)}", err=True)
     return 2

@@ -8,7 +8,13 @@ from collections.abc import Iterable
 
 def note(text: str) -> None:
     """One note on standard error."""
-    print(f"note: {text}", file=sys.stderr)
+    print(f"note: {printable(text)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """One line without control characters, which names from a file may hold."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 class Notes:

@@ -19,7 +19,7 @@ from ..errors import (
     UsageError,
     listing,
 )
-from ..model import Array, Call, Input, Model, Operation
+from ..model import Array, Input, Model
 from ..traces import GATE_TENSORS, PRE_ACTIVATIONS, STATE_TENSORS, Trace, Traces
 from .graph import Request, Values
 from .inputs import batch_note, length_note, match_inputs, typed, with_batch_axis
@@ -143,12 +143,18 @@ class Session:
             model, [call for call, _ in targets], x, mask, lengths, initial_state, {}, ()
         )
         outputs = [values.tensors[call][output].array for call, output in targets]
+        if not names:
+            outputs = [tensor.array for tensor in values.tensors[targets[0][0]]]
+            names = _numbered("output", len(outputs))
         return dict(zip(names, outputs, strict=True))
 
     def _run_targets(
         self, return_sequences: bool | None, return_state: bool | None
     ) -> tuple[Model, list[tuple[int, int]], list[str]]:
-        """Which outputs of which calls to return, their names, and the model with changed flags."""
+        """Which outputs of which calls to return, their names, and the model with changed flags.
+
+        No names where a layer without recurrence returns as many values as it does.
+        """
         model = self.model
         if not self.names and not self.direct:
             if return_sequences is not None or return_state is not None:
@@ -156,8 +162,7 @@ class Session:
                     "return_sequences and return_state choose what a layer returns: name it"
                 )
             refs = [output.reference for output in model.outputs]
-            many = len(refs) > 1
-            names = [f"output_{k}" if many else "output" for k in range(len(refs))]
+            names = _numbered("output", len(refs))
             return model, [(ref.call, ref.output) for ref in refs], names
         if len(self.names) > 1:
             raise UsageError(f"run shows one layer at a time, {len(self.names)} are chosen")
@@ -168,7 +173,7 @@ class Session:
                 raise UsageError(
                     f"'{unit.name}' is a {unit.layer.kind}: it has no sequences or states to return"
                 )
-            return model, *_outputs_of(model.calls[unit.call], unit.call)
+            return model, [(unit.call, 0)], []
         changed = replace(
             recurrent,
             return_sequences=_chosen(return_sequences, recurrent.return_sequences),
@@ -421,15 +426,9 @@ def _chosen(given: bool | None, saved: bool) -> bool:
     return saved if given is None else given
 
 
-def _outputs_of(call: Call, number: int) -> tuple[list[tuple[int, int]], list[str]]:
-    """All outputs of a layer without recurrence, and their names."""
-    operation = call.layer.operation
-    grouped = isinstance(operation, Operation) and operation.name == "group"
-    count = len(call.arguments) if grouped else 1
-    if call.settings.get("return_attention_scores"):
-        count = 2
-    names = ["output"] if count == 1 else [f"output_{k}" for k in range(count)]
-    return [(number, k) for k in range(count)], names
+def _numbered(name: str, count: int) -> list[str]:
+    """One name as it is, several with their numbers."""
+    return [name] if count == 1 else [f"{name}_{k}" for k in range(count)]
 
 
 def _batch(arrays: Sequence[tuple[Input, Array]]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -73,6 +72,8 @@ def _is_keras_archive(path: Path, head: bytes) -> bool:
 
 
 def _members(path: Path) -> list[str]:
+    import zipfile  # with all that it needs, slow to import, and HDF5 files do without
+
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()

@@ -6,8 +6,6 @@ Each reader is one function, path in, model out. Which one reads a file is decid
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -234,6 +232,9 @@ def _json_member(member: Member, name: str, required: bool = True) -> Any:
 @contextmanager
 def _archive(path: Path) -> Iterator[Member]:
     """Members of a zip by name; sizes are checked before anything is unpacked."""
+    import zipfile
+    import zlib
+
     try:
         with zipfile.ZipFile(path) as archive:
 

@@ -384,7 +384,7 @@ def _rescaling(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
         key: _numbers(layer.settings, key, default)
         for key, default in (("scale", 1.0), ("offset", 0.0))
     }
-    return Operation("rescaling", values)
+    return Operation("rescaling", {**values, "drops_mask": not era.is_keras3})
 
 
 def _numbers(settings: Settings, key: str, default: float | None = None) -> Any:
@@ -404,7 +404,11 @@ def _normalization(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
             key: np.asarray(_numbers(settings, key), np.float32) for key in ("mean", "variance")
         }
     axis = None if settings.get("axis", -1) is None else settings.integers("axis", -1)
-    values = {"axis": axis, "invert": settings.boolean("invert")}
+    values = {
+        "axis": axis,
+        "invert": settings.boolean("invert"),
+        "drops_mask": not era.is_keras3,  # tf.keras's layer does not support masks
+    }
     return Operation("normalization", values, {k: arrays[k] for k in ("mean", "variance")})
 
 

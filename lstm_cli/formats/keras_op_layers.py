@@ -143,6 +143,8 @@ def op_call(config: LayerConfig, node: Node) -> tuple[Operation, list[Argument]]
         args, kwargs = _einsum(args, kwargs)
     bound = bind(op, args, kwargs)
     tensors = _tensors(op, bound)
+    if not any(isinstance(tensor, Reference) for tensor in tensors):
+        raise NotComputed("an operation whose inputs the file does not name")
     if swapped:
         tensors.reverse()
     settings = {key: _setting(bound[key]) for key in op.settings if bound.get(key) is not None}

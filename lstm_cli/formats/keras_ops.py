@@ -55,6 +55,7 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
     "einsum": {"optimize": "greedy"},
     "pad": {"mode": ("constant", "CONSTANT")},
     "unstack": {"num": "any"},
+    "take": {"batch_dims": 0},
 }
 
 OPS: Mapping[str, Op] = {
@@ -104,6 +105,7 @@ _TENSORFLOW = {
     "truediv": "divide",
     "div": "divide",
     "floordiv": "floor_divide",
+    "floor_div": "floor_divide",
     "floormod": "mod",
     "pow": "power",
     "neg": "negative",
@@ -184,7 +186,9 @@ TENSOR_ALIASES = (
     "x input input_tensor features tensor logits values value a inputs self tensor_in t xs arrays "
     "params"
 ).split()
-SECOND_ALIASES = ("y", "b", "exponent")
+SECOND_ALIASES = ("y", "b", "exponent", "bias")
+CHOICES = {"x": "x1", "y": "x2"}
+"""How ``tf.where(condition, x, y)`` calls its second and third argument."""
 
 
 def keras3_op(class_name: str) -> Op | None:
@@ -227,6 +231,8 @@ def bind(op: Op, arguments: list[Any], keywords: Mapping[str, Any]) -> dict[str,
         if given in ("name", "training") or _is_usual(op, given, value):
             continue
         key = given if given in order else ALIASES.get(given, given)
+        if op.name == "op_where":
+            key = CHOICES.get(key, key)
         if key not in order and key in TENSOR_ALIASES:
             key = names[0]
         elif key not in order and key in SECOND_ALIASES and len(names) > 1:

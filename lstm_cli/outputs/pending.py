@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ class PendingFile:
         check_target(target)
         self.target = target
         self._place = Path(os.path.realpath(target))  # a link stays, what it points to is replaced
-        self.path = self._place.with_name(f".lstm-{secrets.token_hex(8)}.tmp")
+        self.path = self._place.with_name(f".lstm-{os.urandom(8).hex()}.tmp")
 
     def create(self) -> Path:
         """Make the temporary file, empty, with the permissions that the target will have."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, BinaryIO
 
 COPY_BYTES = 1 << 24
@@ -30,6 +29,8 @@ class SequenceOrder:
             self._file.write(piece)
             return
         if self._waiting is None:
+            from tempfile import TemporaryFile  # slow to import; one sequence does without
+
             self._waiting = TemporaryFile(dir=self._folder)
         self._waiting.write(piece)
         self._pieces[sequence].append((self._end, len(piece)))
