@@ -37,6 +37,7 @@ class InputData(NamedTuple):
         x: an array, or arrays by input name.
         lengths, mask: for its sequences, where there are any.
         notes: what a user should know about it.
+        sequences: their names, where the file names them.
     """
 
     source: str
@@ -44,6 +45,7 @@ class InputData(NamedTuple):
     lengths: Array | None
     mask: Array | None
     notes: tuple[str, ...]
+    sequences: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,10 +55,8 @@ class InputData(NamedTuple):
 
 def read_sequence(source: str, options: RunOptions, inputs: Sequence[Input]) -> InputData:
     """Read one INPUT in the rank that the model's inputs want."""
-    import numpy as np
-
     from ..errors import UsageError
-    from ..sequences import read_input, read_lengths, read_mask, windows
+    from ..sequences import read_input, read_lengths, windows
 
     file = read_input(
         source,
@@ -69,10 +69,8 @@ def read_sequence(source: str, options: RunOptions, inputs: Sequence[Input]) -> 
     if lengths is not None and (lengths == lengths[0]).all():
         lengths = None
     if list(file.arrays) == [""]:
-        x: Any = with_rank(file.arrays[""], inputs)
+        x: Any = with_rank(file.arrays[""], inputs, file.kind == "text")
         if options.window is not None:
-            if options.sequence_column is not None:
-                raise UsageError("--window cuts one series; leave out --sequence-column")
             x = windows(x, options.window, options.stride or 1)
         notes += [nonfinite_note(source, x)]
     else:
@@ -80,20 +78,24 @@ def read_sequence(source: str, options: RunOptions, inputs: Sequence[Input]) -> 
             raise UsageError("--window cuts one series; this INPUT holds several arrays")
         x = dict(file.arrays)
         notes += [nonfinite_note(f"{source}, {name}", array) for name, array in x.items()]
-    if options.window is None and options.stride is not None:
-        raise UsageError("--stride goes with --window")
     if options.lengths is not None:
         lengths = read_lengths(options.lengths)
-    mask = None if options.mask is None else read_mask(options.mask)
-    if options.mask_value is not None:
-        if mask is not None:
-            raise UsageError("--mask and --mask-value exclude each other")
-        if isinstance(x, Mapping):
-            raise UsageError("--mask-value works on one array; this INPUT holds several")
-        mask = mask_of_value(x, options.mask_value, inputs)
-    if mask is not None:
-        mask = np.asarray(mask)
-    return InputData(source, x, lengths, mask, tuple(filter(None, notes)))
+    mask = _mask(x, options, inputs)
+    return InputData(source, x, lengths, mask, tuple(filter(None, notes)), file.sequences)
+
+
+def _mask(x: Any, options: RunOptions, inputs: Sequence[Input]) -> Array | None:
+    """The mask that the options give, true for a real step."""
+    from ..errors import UsageError
+    from ..sequences import read_mask
+
+    if options.mask is not None:
+        return read_mask(options.mask)
+    if options.mask_value is None:
+        return None
+    if isinstance(x, Mapping):
+        raise UsageError("--mask-value works on one array; this INPUT holds several")
+    return mask_of_value(x, options.mask_value, inputs)
 
 
 def chosen_columns(options: RunOptions) -> list[str | int] | None:
@@ -115,9 +117,9 @@ def reading_dtype(options: RunOptions, inputs: Sequence[Input]) -> Any:
     return None if exact else np.float32
 
 
-def with_rank(array: Array, inputs: Sequence[Input]) -> Array:
+def with_rank(array: Array, inputs: Sequence[Input], is_text: bool) -> Array:
     """One column of ids as (T,), where the model takes (B, T): a text file always has columns."""
-    shape = inputs[0].shape if len(inputs) == 1 else None
+    shape = inputs[0].shape if is_text and len(inputs) == 1 else None
     if shape is not None and len(shape) == 2 and array.ndim in (2, 3) and array.shape[-1] == 1:
         if array.ndim == 3 or shape[1] != 1:
             return array[..., 0]
@@ -125,16 +127,24 @@ def with_rank(array: Array, inputs: Sequence[Input]) -> Array:
 
 
 def mask_of_value(x: Array, value: float, inputs: Sequence[Input]) -> Array:
-    """True for steps that have another value in any feature."""
+    """True for steps that have another value in any feature; the value may be NaN."""
     import numpy as np
 
     shape = inputs[0].shape if len(inputs) == 1 else None
     ids = shape is not None and len(shape) == 2
-    return np.asarray(x != value if ids else (x != value).any(axis=-1))
+    real = x != value if value == value else ~np.isnan(x)
+    return np.asarray(real if ids else real.any(axis=-1))
 
 
-def nonfinite_note(source: str, x: Array) -> str:
-    """A warning that says where the first NaN or infinity is; ``""`` where there is none."""
+def nonfinite_note(source: str, x: Array, axis: int = 0, first_step: int = 0) -> str:
+    """A warning that says where the first NaN or infinity is; ``""`` where there is none.
+
+    Args:
+        source: the file.
+        x: its values, or a block of them.
+        axis: of time, where ``x`` is a block.
+        first_step: the number of the block's first step.
+    """
     from ..sequences import first_nonfinite
 
     where = first_nonfinite(x)
@@ -143,7 +153,8 @@ def nonfinite_note(source: str, x: Array) -> str:
     kind = "NaN" if x[where] != x[where] else "infinity"
     names = {1: ("step",), 2: ("step", "feature"), 3: ("sequence", "step", "feature")}
     axes = names.get(x.ndim, tuple(f"axis {k}" for k in range(x.ndim)))
-    place = ", ".join(f"{axis} {index}" for axis, index in zip(axes, where, strict=True))
+    numbers = [index + first_step * (k == axis) for k, index in enumerate(where)]
+    place = ", ".join(f"{axis} {index}" for axis, index in zip(axes, numbers, strict=True))
     return f"{source} holds {kind}; the first is at {place} (counted from 0)"
 
 

@@ -58,6 +58,7 @@ def run(
         arrays = choose(arrays, asked)
         per_step = frozenset(name for name, array in arrays.items() if array.ndim > 2)
         meta = {"source": session.source.path, "written_by": session.source.written_by}
-        return Computed(arrays, meta, per_step, session.output_batch_axis)
+        lengths = data.lengths if per_step and per_step <= session.ended else None
+        return Computed(arrays, meta, per_step, session.output_batch_axis, lengths)
 
     run_inputs(options, compute, table=False)

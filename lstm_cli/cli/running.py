@@ -37,6 +37,18 @@ class Computed(NamedTuple):
     batch_axis: int = 0
 
 
+def assumptions_of(session: Session) -> list[str]:
+    """What had to be assumed about the file, but for what concerns other layers alone."""
+    model = session.source
+    others = {layer.address for layer in model.layers}
+    for name in session.names:
+        base = name.rpartition("@")[0]
+        others.discard(model.find(name if name in others or not base else base).address)
+    if not session.names:
+        return list(model.assumptions)
+    return [text for text in model.assumptions if text.partition(": ")[0] not in others]
+
+
 Compute = Callable[["Session", InputData, Any], Computed]
 
 
@@ -69,6 +81,7 @@ def run_inputs(
     target = find_target(options)
     session = open_session(options)
     notes = Notes()
+    notes.say(assumptions_of(session))
     state = read_initial_state(options.initial_state)
     with ExitStack() as stack:
         hand_over = _hand_over(options, target, stack, heatmap, table)

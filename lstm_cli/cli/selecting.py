@@ -28,6 +28,8 @@ def parse_steps(text: str | None) -> slice:
     if len(numbers) == 1 and numbers[0] is not None and numbers[0] >= 0:
         return slice(numbers[0], numbers[0] + 1)
     if len(numbers) == 2 and all(n is None or n >= 0 for n in numbers):
+        if numbers[1] is not None and numbers[1] <= (numbers[0] or 0):
+            raise UsageError(f"--steps {text}: there are no steps before {numbers[1]} in it")
         return slice(*numbers)
     raise UsageError(f"--steps: expected FROM:TO, such as 10:20, found '{text}'")
 
@@ -96,6 +98,7 @@ def make_results(
     batched: bool,
     batch_axis: int = 0,
     first_step: int = 0,
+    lengths: Array | None = None,
 ) -> Results:
     """Arrays with a batch axis as what is written or shown.
 
@@ -105,6 +108,7 @@ def make_results(
         batched: whether the input had a batch axis; where it had none, results have none.
         batch_axis: of arrays in the framework's own order (1 where the model is time-major).
         first_step: the input's number of the first step in the arrays.
+        lengths: of the sequences, where the arrays with a time axis follow them.
     """
     from ..outputs.results import Layout, Results
 
@@ -124,7 +128,8 @@ def make_results(
         if not batched and not _is_weight(name):
             array = array.take(0, axis=batch_axis if array.ndim > 2 else 0)
         kept[name] = array
-    layout = Layout(batched=batched, first_step=start, units=columns)
+    ends = None if lengths is None else (lengths - start).clip(0)
+    layout = Layout(batched=batched, first_step=start, units=columns, lengths=ends)
     return Results(kept, meta, per_step & set(kept), layout)
 
 
@@ -157,8 +162,10 @@ def check_steps(options: RunOptions, steps: int) -> None:
     """Refuse ``--steps`` that lie beyond the sequence."""
     from ..errors import UsageError
 
-    wanted = parse_steps(options.steps)
-    if (wanted.start or 0) >= steps or (
-        wanted.stop is not None and wanted.stop <= (wanted.start or 0)
-    ):
+    if (parse_steps(options.steps).start or 0) >= steps:
         raise UsageError(f"--steps {options.steps}: the sequence has steps 0 to {steps - 1}")
+
+
+def has_steps(results: Results) -> bool:
+    """Whether ``--steps`` left any step of this piece of a sequence."""
+    return all(array.size for name, array in results.arrays.items() if name in results.per_step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def write_to_stdout(results: Results, form: str) -> None:
     from ..outputs.files import left_out, write_stream
 
-    _note_left_out(form, left_out(form, results))
+    note_left_out(form, left_out(form, results))
     write_stream(sys.stdout.buffer, form, results)
 
 
@@ -25,13 +25,17 @@ def write_to_file(results: Results, target: Path) -> None:
     from ..outputs.files import format_of, left_out, write
 
     target.parent.mkdir(exist_ok=True)
-    _note_left_out(str(target), left_out(format_of(target), results))
+    note_left_out(str(target), left_out(format_of(target), results))
     write(target, results)
 
 
-def _note_left_out(where: str, names: Sequence[str]) -> None:
+def note_left_out(where: str, names: Iterable[str]) -> None:
+    """Say which arrays a table of steps has no place for; ``lengths`` shows in its rows."""
+    from ..errors import listing
+
+    names = [name for name in names if name.rsplit("/", 1)[-1] != "lengths"]
     if names:
-        note(f"{where} holds steps only; left out: {', '.join(names)}")
+        note(f"{where} holds steps only; left out: {listing(names, most=8)}")
 
 
 def terminal_size() -> tuple[int, int]:

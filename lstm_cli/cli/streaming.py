@@ -17,7 +17,7 @@ from .loading import (
 )
 from .notes import Notes, note
 from .options import RunOptions
-from .running import open_session, run_inputs, steps_of
+from .running import assumptions_of, open_session, run_inputs, steps_of
 from .selecting import make_results, parse_names
 from .targets import Target, find_target
 from .tracing import computed_tensors, tracer, wanted_arrays
@@ -105,6 +105,7 @@ def _stream(
 
     inputs = session.model.inputs
     notes = Notes()
+    notes.say(assumptions_of(session))
     asked = parse_names(options.tensors)
     with ExitStack() as stack:
         source = stack.enter_context(

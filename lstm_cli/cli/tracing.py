@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 BESIDE = ("mask", "lengths")
 """Arrays that go with any others, where the input has them."""
 
+_OUTPUTS = ("output_0", "output_1")
+_OTHER_ARRAYS = (
+    *("initial_h", "initial_c", "final_h", "final_c"),
+    *("kernel", "recurrent_kernel", "bias"),
+    *BESIDE,
+    *_OUTPUTS,
+)
+
 
 def tracer(
     options: RunOptions, default: Sequence[str], *, everything: bool = False, more: Any = None
@@ -42,20 +50,28 @@ def tracer(
         if more is not None:
             arrays |= more(session)
         arrays = wanted_arrays(arrays, asked, default, everything, _single_array(options))
-        return Computed(arrays, trace.meta, steps_of(arrays))
+        return Computed(arrays, trace.meta, steps_of(arrays), lengths=data.lengths)
 
     return compute
 
 
 def computed_tensors(asked: Sequence[str] | None, default: Sequence[str]) -> list[str]:
-    """The per-step tensors that a session has to keep."""
+    """The per-step tensors that a session has to keep.
+
+    Raises:
+        NoSuchNameError: if a name is none that a file could hold.
+    """
     from ..engine.session import ALL_TENSORS
+    from ..errors import NoSuchNameError
 
     if asked is None:
         return list(default)
-    bases = [name.rsplit("/", 1)[-1] for name in asked]
-    bases = ["output" if base in ("output_0", "output_1") else base for base in bases]
-    return [name for name in dict.fromkeys(bases) if name in ALL_TENSORS]
+    bases = dict.fromkeys(name.rsplit("/", 1)[-1] for name in asked)
+    for base in bases:
+        if base not in ALL_TENSORS and base not in _OTHER_ARRAYS:
+            raise NoSuchNameError("tensor", base, (*ALL_TENSORS, *_OTHER_ARRAYS))
+    kept = ["output" if base in _OUTPUTS else base for base in bases]
+    return [name for name in dict.fromkeys(kept) if name in ALL_TENSORS]
 
 
 def wanted_arrays(

@@ -125,10 +125,88 @@ def batch_note(array: Array, entry: Input) -> str:
 
 
 def typed(array: Array, entry: Input, dtype: str | None) -> Array:
-    """The array in the dtype that the model declares for its input; ids stay as they are."""
+    """The array in the dtype that the model declares for its input.
+
+    What should be whole numbers and is not stays as it is: the layer that needs them says so.
+    """
     if "int" in entry.dtype:
-        return array
+        return _whole(array, np.dtype(entry.dtype))
     wanted = dtype or ("float64" if entry.dtype == "float64" else "float32")
     if not entry.dtype and array.dtype.kind == "f":  # a layer run directly casts by itself
         return array
     return array.astype(wanted, copy=False)
+
+
+def _whole(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Floating numbers that are whole ones in ``dtype``, such as ids from a text file."""
+    if array.dtype.kind != "f":
+        return array
+    limits = np.iinfo(dtype)
+    with np.errstate(invalid="ignore"):
+        fits = (array == np.trunc(array)) & (array >= limits.min) & (array <= limits.max)
+    return array.astype(dtype) if fits.all() else array
+
+
+Given = Sequence[tuple[Input, Array]]
+"""The inputs of a run, each with its batch axis."""
+
+
+def batch_of(arrays: Given) -> int:
+    """How many sequences the inputs hold, B."""
+    return int(arrays[0][1].shape[arrays[0][0].batch_axis])
+
+
+def steps_of(arrays: Given) -> list[int]:
+    """The different numbers of steps of the inputs, ascending."""
+    return sorted({int(a.shape[1 - entry.batch_axis]) for entry, a in arrays if a.ndim > 1})
+
+
+def checked_mask(mask: Array | None, arrays: Given) -> Array | None:
+    """A mask as (B, T) of booleans.
+
+    Raises:
+        InputError: if it holds something else.
+        ShapeError: if it is not of so many sequences.
+    """
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "biu" or (mask.dtype.kind != "b" and not np.isin(mask, (0, 1)).all()):
+        raise InputError(f"mask: expected true and false (or 1 and 0), found {mask.dtype}")
+    mask = mask.astype(bool)
+    if mask.ndim == 1:
+        mask = np.broadcast_to(mask, (batch_of(arrays), len(mask)))
+    if mask.ndim != 2 or len(mask) != batch_of(arrays):
+        raise ShapeError("mask", f"(T,) or ({batch_of(arrays)}, T)", mask.shape)
+    return mask
+
+
+def checked_lengths(lengths: Array | None, arrays: Given) -> Array | None:
+    """Lengths as (B,) of whole numbers, none longer than the sequences.
+
+    Raises:
+        ShapeError: if there is not one a sequence.
+        InputError: if they are not such numbers.
+    """
+    if lengths is None:
+        return None
+    lengths = np.asarray(lengths)
+    if lengths.shape != (batch_of(arrays),):
+        raise ShapeError("lengths", f"({batch_of(arrays)},)", lengths.shape)
+    longest = max(steps_of(arrays), default=0)
+    expected = f"lengths: expected whole numbers from 0 to {longest}"
+    if lengths.dtype.kind not in "iu":
+        raise InputError(f"{expected}, found {lengths.dtype}")
+    wrong = (lengths < 0) | (lengths > longest)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(f"{expected}, found {lengths[row]} for sequence {row}")
+    return lengths
+
+
+def ended(array: Array, lengths: Array, batch_axis: int) -> Array:
+    """An array with a time axis, with zeros beyond each sequence's length."""
+    inside = np.arange(array.shape[1 - batch_axis]) < lengths[:, None]  # (B, T)
+    inside = inside.T if batch_axis else inside
+    inside = inside.reshape(*inside.shape, *(1,) * (array.ndim - 2))
+    return np.where(inside, array, array.dtype.type(0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -66,22 +66,92 @@ def recurrent_of(unit: Unit) -> Recurrent:
 def time_mixing(model: Model, targets: Iterable[int]) -> list[str]:
     """Why layers on the way to ``targets`` need the whole sequence at once; empty if none does."""
     needed = needed_calls(model, targets)
-    shapes = call_shapes(model, needed)
-    feeding = {ref.call for number in needed for ref in references(model.calls[number])}
+    ranks = argument_ranks(model, needed)
+    used = {ref for number in needed for ref in references(model.calls[number])}
     reasons = []
     for number in needed:
         call = model.calls[number]
-        ranks = [
-            len(shapes[argument.call][argument.output]) if isinstance(argument, Reference) else 0
-            for argument in call.arguments
-        ]
-        reason = mixes_time(call, ranks)
-        recurrent = call.layer.recurrent
-        if not reason and recurrent and number in feeding and not recurrent.return_sequences:
-            reason = f"'{call.layer.address}' hands on its last step alone"
+        reason = mixes_time(call, ranks[number]) or _hands_on_the_end(call, number, used)
         if reason:
             reasons.append(reason)
     return reasons
+
+
+def _hands_on_the_end(call: Call, number: int, used: Collection[Reference]) -> str:
+    """Why what a recurrent call hands on is there only after its last step; ``""`` if it is not."""
+    recurrent = call.layer.recurrent
+    outputs = [ref.output for ref in used if ref.call == number]
+    if recurrent is None or not outputs:
+        return ""
+    if max(outputs) >= len(recurrent.returned(False)):
+        return f"'{call.layer.address}' hands on its final state"
+    if not recurrent.return_sequences:
+        return f"'{call.layer.address}' hands on its last step alone"
+    return ""
+
+
+def argument_ranks(model: Model, needed: Sequence[int]) -> dict[int, list[int]]:
+    """How many axes the arguments of each call have; 0 for constants."""
+    shapes = call_shapes(model, needed)
+    return {
+        number: [
+            len(shapes[argument.call][argument.output]) if isinstance(argument, Reference) else 0
+            for argument in model.calls[number].arguments
+        ]
+        for number in needed
+    }
+
+
+class UnevenFlow(NamedTuple):
+    """How sequences of unequal length go through a graph.
+
+    Attributes:
+        aligned: the outputs whose steps are those of the input, so that each sequence's own end
+            is known in them.
+        reasons: why calls would take the filling behind a sequence's end for steps of it.
+    """
+
+    aligned: frozenset[Reference]
+    reasons: tuple[str, ...]
+
+
+def uneven_flow(model: Model, targets: Iterable[int]) -> UnevenFlow:
+    """Follow the steps of the input through everything that ``targets`` depend on."""
+    needed = needed_calls(model, targets)
+    ranks = argument_ranks(model, needed)
+    aligned: set[Reference] = set()
+    reasons = []
+    for number in needed:
+        call = model.calls[number]
+        given = [argument in aligned for argument in call.arguments]
+        reason, outputs = _uneven_call(call, given, ranks[number])
+        if reason:
+            reasons.append(reason)
+        aligned |= {Reference(number, output) for output in outputs}
+    return UnevenFlow(frozenset(aligned), tuple(reasons))
+
+
+def _uneven_call(
+    call: Call, given: Sequence[bool], ranks: Sequence[int]
+) -> tuple[str, Iterable[int]]:
+    """Why a call cannot take sequences of unequal length, and its outputs that keep their steps."""
+    layer, recurrent = call.layer, call.layer.recurrent
+    name = f"'{layer.address}' ({layer.kind})"
+    if not call.arguments:
+        return "", (0,)
+    if recurrent is not None:
+        if not given[0]:
+            return f"{name} reads other steps than the input's", ()
+        if layer.distributed:
+            return f"{name} has two axes of steps", ()
+        outputs = range(len(recurrent.returned(False)))
+        return "", outputs if recurrent.return_sequences else ()
+    if isinstance(layer.operation, Operation) and layer.operation.name in GROUPS:
+        return "", [k for k, each in enumerate(given) if each]
+    if not any(given):
+        return "", ()
+    reason = mixes_time(call, ranks)
+    return reason, () if reason else (0,)
 
 
 def mixes_time(call: Call, ranks: Sequence[int]) -> str:

@@ -87,7 +87,7 @@ class LayerRunner:
             if sequences:
                 # In processing order; of two directions the second is put back in input order.
                 flipped = direction.go_backwards != (number == 1)
-                outputs.append(aligned[:, ::-1] if flipped else aligned)
+                outputs.append(_reversed(aligned, lengths) if flipped else aligned)
         if real is not None:
             now = np.asarray(real.any(axis=1))
             result.seen = now if seen is None else seen | now
@@ -178,6 +178,16 @@ def _end(result: LayerResult, direction: Direction, aligned: Array, lengths: Arr
         for name, array in result.steps[part_name(direction, k)].items():
             if name in ("h", "c"):
                 array[beyond] = 0
+
+
+def _reversed(aligned: Array, lengths: Array | None) -> Array:
+    """Outputs (B, T, U) with each sequence's own steps in reverse; beyond its end nothing moves."""
+    if lengths is None:
+        return aligned[:, ::-1]
+    steps = np.arange(aligned.shape[1])
+    last = lengths[:, None] - 1
+    order = np.where(steps <= last, last - steps, steps)  # (B, T)
+    return np.take_along_axis(aligned, order[..., None], axis=1)
 
 
 def _before_first(real: Array, reverse: bool, seen: Array | None) -> Array:

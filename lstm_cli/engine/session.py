@@ -19,12 +19,24 @@ from ..errors import (
     UsageError,
     listing,
 )
-from ..model import Array, Input, Model
+from ..model import Array, Input, Model, Reference
 from ..traces import GATE_TENSORS, PRE_ACTIVATIONS, STATE_TENSORS, Trace, Traces
 from .graph import Request, Values
-from .inputs import batch_note, length_note, match_inputs, typed, with_batch_axis
+from .inputs import (
+    Given,
+    batch_note,
+    batch_of,
+    checked_lengths,
+    checked_mask,
+    ended,
+    length_note,
+    match_inputs,
+    steps_of,
+    typed,
+    with_batch_axis,
+)
 from .pieces import joined, rows_of
-from .plan import Prepared, prepare, recurrent_of, recurrent_units, time_mixing
+from .plan import Prepared, prepare, recurrent_of, recurrent_units, time_mixing, uneven_flow
 from .selection import Unit, direct_model, find_unit, lstm_units, prefixes
 from .states import StateLike, named_states, parse_initial_state
 from .tensor import Tensor
@@ -55,6 +67,8 @@ class Session:
 
     Attributes:
         notes: what a user should know about the run so far, a sentence each.
+        had_batch_axis: whether the last input had one.
+        ended: names of those arrays of the last ``run`` that follow the lengths it was given.
 
     Raises:
         NoSuchNameError, AmbiguousNameError: if ``layer`` does not choose.
@@ -86,6 +100,8 @@ class Session:
         self._passed_by_graph = False
         self.model = self._direct(model) if self.direct else model
         self.had_batch_axis = True
+        self.ended: frozenset[str] = frozenset()
+        self._aligned: frozenset[Reference] = frozenset()
         self._carried: dict[int, dict[str, tuple[Array, ...]]] = {}
         self._final: dict[int, dict[str, tuple[Array, ...]]] = {}
 
@@ -134,7 +150,7 @@ class Session:
         Args:
             x: the model's input; see ``lstm_cli.run``.
             mask: (B, T) or (T,), true for a real step.
-            lengths: (B,), how many steps each sequence has.
+            lengths: (B,), how many steps each sequence has; outputs are zeros beyond them.
             initial_state: see ``lstm_cli.run``.
             return_sequences, return_state: for a recurrent layer; None for as saved.
         """
@@ -142,11 +158,16 @@ class Session:
         values = self._compute(
             model, [call for call, _ in targets], x, mask, lengths, initial_state, {}, ()
         )
-        outputs = [values.tensors[call][output].array for call, output in targets]
         if not names:
-            outputs = [tensor.array for tensor in values.tensors[targets[0][0]]]
-            names = _numbered("output", len(outputs))
-        return dict(zip(names, outputs, strict=True))
+            call = targets[0][0]
+            targets = [(call, output) for output in range(len(values.tensors[call]))]
+            names = _numbered("output", len(targets))
+        found = dict(zip(names, (Reference(*target) for target in targets), strict=True))
+        self.ended = frozenset(name for name, place in found.items() if place in self._aligned)
+        outputs = {name: values.tensors[p.call][p.output].array for name, p in found.items()}
+        for name in self.ended:
+            outputs[name] = ended(outputs[name], np.asarray(lengths), self.output_batch_axis)
+        return outputs
 
     def _run_targets(
         self, return_sequences: bool | None, return_state: bool | None
@@ -159,7 +180,7 @@ class Session:
         if not self.names and not self.direct:
             if return_sequences is not None or return_state is not None:
                 raise UsageError(
-                    "return_sequences and return_state choose what a layer returns: name it"
+                    "return_sequences and return_state choose what a layer returns; name the layer"
                 )
             refs = [output.reference for output in model.outputs]
             names = _numbered("output", len(refs))
@@ -171,7 +192,7 @@ class Session:
         if recurrent is None:
             if return_sequences is not None or return_state is not None:
                 raise UsageError(
-                    f"'{unit.name}' is a {unit.layer.kind}: it has no sequences or states to return"
+                    f"'{unit.name}' ({unit.layer.kind}) has no sequences or states to return"
                 )
             return model, [(unit.call, 0)], []
         changed = replace(
@@ -239,19 +260,19 @@ class Session:
             UnsupportedFeatureError: if a layer on the way needs the whole sequence at once.
         """
         units = self._traced_units(tensors)
-        reasons = time_mixing(self.model, [unit.call for unit in units])
+        keep = {unit.call: [name for name in tensors if name in CELL_TENSORS] for unit in units}
+        sequences = [unit.call for unit in units] if "output" in tensors else []
+        prepared = self._prepare(self.model, list(keep), True)
+        reasons = time_mixing(self.model, list(keep))
         if reasons:
             raise UnsupportedFeatureError(
                 f"a run in blocks needs layers that go step by step: {'; '.join(reasons)}"
             )
-        keep = {unit.call: [name for name in tensors if name in CELL_TENSORS] for unit in units}
-        sequences = [unit.call for unit in units] if "output" in tensors else []
-        prepared = self._prepare(self.model, list(keep), True)
         carried: dict[int, dict[str, tuple[Array, ...]]] = {}
         seen: dict[int, Array | None] = {}
         for block in blocks:
             arrays = self._arrays(block, prepared.inputs, announce=not carried)
-            batch = _batch(arrays)
+            batch = batch_of(arrays)
             states = carried or self._initial(prepared, initial_state, batch)
             inputs = {entry.call: Tensor(array) for entry, array in arrays}
             request = Request(keep, sequences, states, seen=seen)
@@ -293,9 +314,10 @@ class Session:
     ) -> Values:
         prepared = self._prepare(model, targets, bool(keep))
         arrays = self._arrays(x, prepared.inputs, announce=True)
-        batch = _batch(arrays)
+        batch = batch_of(arrays)
         states = self._initial(prepared, initial_state, batch)
-        mask, lengths = _checked_mask(mask, arrays), _checked_lengths(lengths, arrays)
+        mask, lengths = checked_mask(mask, arrays), checked_lengths(lengths, arrays)
+        self._aligned = self._follow(model, targets, lengths, arrays)
         pieces = []
         size = self._piece(prepared, arrays, bool(keep))
         for start in range(0, batch, size):
@@ -317,11 +339,37 @@ class Session:
                 raise _with_lengths(error, arrays) from error
         values = joined(pieces)
         if mask is not None and not values.mask_used:
-            raise ShapeError("mask", "(B, T) of a recurrent layer's input", mask.shape)
+            steps = " or ".join(map(str, steps_of(arrays)))
+            raise ShapeError("mask", f"({batch}, {steps}), as the input has", mask.shape)
         self._final = {number: dict(result.final) for number, result in values.layers.items()}
         if self.stateful:
             self._carry(prepared)
         return values
+
+    def _follow(
+        self,
+        model: Model,
+        targets: Sequence[int],
+        lengths: Array | None,
+        arrays: Given,
+    ) -> frozenset[Reference]:
+        """Where the ends of sequences of unequal length are known; nothing where all are equal.
+
+        Raises:
+            UnsupportedFeatureError: if the filling behind an end would change a result.
+        """
+        steps = steps_of(arrays)
+        if lengths is None or (lengths == max(steps, default=0)).all():
+            return frozenset()
+        aligned, reasons = uneven_flow(model, targets)
+        if len(steps) > 1:
+            reasons = (f"the inputs have {listing(map(str, steps))} steps", *reasons)
+        if reasons:
+            raise UnsupportedFeatureError(
+                f"sequences of unequal length would mix with what fills them up: "
+                f"{'; '.join(reasons)}; run each sequence by itself"
+            )
+        return aligned
 
     def _arrays(self, x: Any, inputs: Sequence[Input], announce: bool) -> list[tuple[Input, Array]]:
         """The inputs of a run with their batch axes and dtypes."""
@@ -388,11 +436,9 @@ class Session:
             )
         self._carried = dict(self._final)
 
-    def _piece(
-        self, prepared: Prepared, arrays: Sequence[tuple[Input, Array]], traced: bool
-    ) -> int:
+    def _piece(self, prepared: Prepared, arrays: Given, traced: bool) -> int:
         """How many sequences to compute at once."""
-        batch = _batch(arrays)
+        batch = batch_of(arrays)
         if any(entry.batch_axis for entry, _ in arrays):
             return batch
         if self.batch_size is not None:
@@ -406,9 +452,14 @@ class Session:
         return int(max(1, min(batch, PIECE_BYTES // bytes_each)))
 
     def time_mixing(self) -> list[str]:
-        """Why the traced layers cannot be run in blocks of steps; empty if they can."""
-        units = lstm_units(self.model, self.names)
-        return time_mixing(self.model, [unit.call for unit in units])
+        """Why the traced layers cannot be run in blocks of steps; empty if they can.
+
+        Raises:
+            UnsupportedFeatureError: if they cannot be run at all.
+        """
+        targets = [unit.call for unit in lstm_units(self.model, self.names)]
+        self._prepare(self.model, targets, True)
+        return time_mixing(self.model, targets)
 
     @property
     def output_batch_axis(self) -> int:
@@ -431,44 +482,7 @@ def _numbered(name: str, count: int) -> list[str]:
     return [name] if count == 1 else [f"{name}_{k}" for k in range(count)]
 
 
-def _batch(arrays: Sequence[tuple[Input, Array]]) -> int:
-    """How many sequences the inputs hold."""
-    return int(arrays[0][1].shape[arrays[0][0].batch_axis])
-
-
-def _steps(arrays: Sequence[tuple[Input, Array]]) -> set[int]:
-    return {int(a.shape[1 - entry.batch_axis]) for entry, a in arrays if a.ndim > 1}
-
-
-def _checked_mask(mask: Array | None, arrays: Sequence[tuple[Input, Array]]) -> Array | None:
-    """A mask as (B, T) of booleans."""
-    if mask is None:
-        return None
-    mask = np.asarray(mask)
-    if mask.dtype.kind not in "biu" or (mask.dtype.kind != "b" and not np.isin(mask, (0, 1)).all()):
-        raise InputError(f"mask: expected true and false (or 1 and 0), found {mask.dtype}")
-    mask = mask.astype(bool)
-    if mask.ndim == 1:
-        mask = np.broadcast_to(mask, (_batch(arrays), len(mask)))
-    if mask.ndim != 2 or len(mask) != _batch(arrays):
-        raise ShapeError("mask", f"(T,) or ({_batch(arrays)}, T)", mask.shape)
-    return mask
-
-
-def _checked_lengths(lengths: Array | None, arrays: Sequence[tuple[Input, Array]]) -> Array | None:
-    """Lengths as (B,) of whole numbers, none longer than the sequences."""
-    if lengths is None:
-        return None
-    lengths = np.asarray(lengths)
-    if lengths.shape != (_batch(arrays),):
-        raise ShapeError("lengths", f"({_batch(arrays)},)", lengths.shape)
-    longest = max(_steps(arrays), default=0)
-    if lengths.dtype.kind not in "iu" or (lengths < 0).any() or (lengths > longest).any():
-        raise InputError(f"lengths: expected whole numbers from 0 to {longest}, found {lengths}")
-    return lengths
-
-
-def _with_lengths(error: InputError, arrays: Sequence[tuple[Input, Array]]) -> InputError:
+def _with_lengths(error: InputError, arrays: Given) -> InputError:
     """The error of a layer that does not accept any length, with both lengths named."""
     notes = [note for entry, array in arrays if (note := length_note(array, entry))]
     return InputError(f"{error}; {'; '.join(notes)}") if notes else error

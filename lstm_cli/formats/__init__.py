@@ -63,8 +63,18 @@ def _head(path: Path) -> bytes:
 
 
 def _is_hdf5(path: Path, head: bytes) -> bool:
+    """Whether the signature stands at the start, or behind a user block of 512 · 2ⁿ bytes."""
     places = (0, 512, 1024, 2048, 4096)
-    return any(head[at : at + 8] == HDF5_SIGNATURE for at in places)
+    if any(head[at : at + 8] == HDF5_SIGNATURE for at in places):
+        return True
+    if len(head) < places[-1] + 8:
+        return False
+    with path.open("rb") as file:
+        for at in (2**n for n in range(13, 24)):
+            file.seek(at)
+            if file.read(8) == HDF5_SIGNATURE:
+                return True
+    return False
 
 
 def _is_keras_archive(path: Path, head: bytes) -> bool:

@@ -34,7 +34,7 @@ def opened(source: Path | bytes) -> Iterator[h5py.File]:
             yield file
     except Problem:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
         reason = str(error).strip("'\"").replace("\n", " ")
         raise Problem(f"the HDF5 data is damaged or cut short ({reason})") from error
 

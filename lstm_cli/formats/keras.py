@@ -114,10 +114,11 @@ def _version_of_names(groups: list[WeightGroup]) -> str:
 def _version_of_config(document: Any) -> str:
     """A version whose architectures have the keys that this one has."""
     text = json.dumps(document)
+    if '"batch_shape"' in text:
+        return "3.10.0" if '"ragged"' in text else "3.0.0"
     for sign, version in (
-        ('"registered_name"', "3.0.0"),
-        ('"batch_shape"', "3.0.0"),
         ('"time_major"', "2.4.0"),
+        ('"registered_name"', "2.13.0"),
         ('"recurrent_activation"', "2.2.4"),
         ('"kernel_initializer"', "2.2.4"),
     ):

@@ -134,7 +134,14 @@ class Graph:
         mask: Argument | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> list[Argument]:
-        """Add a call; the values it returns."""
+        """Add a call; the values it returns.
+
+        Raises:
+            Problem: if a layer other than an input is called on nothing that the model computes.
+        """
+        known = layer.kind != "Input" and not isinstance(layer.operation, Unsupported)
+        if known and not any(isinstance(argument, Reference) for argument in arguments):
+            raise Problem(f"layer '{layer.address}' ({layer.kind}) is called on no tensor")
         index = self._counts.get(id(layer), 0)
         self._counts[id(layer)] = index + 1
         found = Call(

@@ -74,6 +74,9 @@ def build_operation(layer: LayerConfig, arrays: list[Array], era: Era) -> Operat
             f"{layer.owner} should hold {len(expected)} arrays ({names}), found {len(arrays)}"
         )
     named = {var.name: array for var, array in zip(expected, arrays, strict=True)}
+    for name, array in named.items():
+        if array.dtype.kind != "f" and name != "count":
+            raise NotComputed(f"its {name} holds {array.dtype}, not floating-point numbers")
     return KINDS[layer.class_name].build(layer, named, era)
 
 

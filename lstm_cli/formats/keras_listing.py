@@ -35,6 +35,8 @@ def looks_like_lstm(arrays: Sequence[Array]) -> bool:
     """Whether arrays in this order can be those of one LSTM cell of any Keras."""
     if len(arrays) not in (2, 3, 12) or arrays[1].ndim != 2:
         return False
+    if any(array.dtype.kind != "f" for array in arrays):
+        return False
     try:
         found = gates.keras_lstm(arrays, "")
     except Problem:

@@ -55,7 +55,7 @@ def model_without_graph(
         format=source.format,
         written_by=source.era.writer,
         layers=tuple(layers),
-        assumptions=tuple(notes),
+        assumptions=tuple(dict.fromkeys(notes)),
         no_graph=why,
     )
 

@@ -92,7 +92,7 @@ def _bidirectional(
     layer: LayerConfig, weights: Iterator[list[Array]], era: Era
 ) -> Recurrent | Unsupported:
     mode = layer.settings.get("merge_mode", "concat")
-    if mode is not None and mode not in MERGE_MODES:
+    if mode is not None and (not isinstance(mode, str) or mode not in MERGE_MODES):
         raise layer.settings.fail("merge_mode", "concat, sum, mul, ave or null")
     forward, backward = layer.sublayers
     inner = forward.settings
@@ -155,6 +155,9 @@ def _reversed_states(layer: LayerConfig, era: Era) -> bool:
 
 def _cell(config: LayerConfig, arrays: list[Array], era: Era) -> Cell:
     settings = config.settings
+    for array in arrays:
+        if array.dtype.kind != "f":
+            raise NotComputed(f"its weights are {array.dtype}, not floating-point numbers")
     activation = parse_activation(settings.get("activation"), era, "tanh")
     if config.class_name.startswith("SimpleRNN"):
         kernel, recurrent, bias = _three(config, arrays)
