@@ -13,6 +13,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 a check failed, 2 bad usage, file or data."""
     # One thread is as fast at most sizes and starts sooner; it must be said before NumPy loads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from .app import run_app
+    try:
+        from .app import run_app
 
-    sys.exit(run_app(sys.argv[1:] if arguments is None else arguments))
+        status = run_app(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:  # while the program was still being loaded
+        status = INTERRUPTED
+    sys.exit(status)

@@ -14,6 +14,7 @@ import typer
 from ..errors import LstmCliError
 from . import INTERRUPTED
 from .notes import printable
+from .options import Command
 
 COMMANDS = ("inspect", "weights", "run", "states", "gates", "export")
 
@@ -36,7 +37,7 @@ def build_app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_lstm)
     for name in names:
-        app.command(no_args_is_help=True)(command(name))
+        app.command(cls=Command, no_args_is_help=True)(command(name))
     return app
 
 
@@ -64,7 +65,7 @@ def _lstm(
 
 def run_app(arguments: list[str]) -> int:
     """Run a command line; its exit code. Every failure is one sentence on standard error."""
-    signal.signal(signal.SIGTERM, _terminate)
+    _unwind_when_killed()
     try:
         chosen = arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
         app = build_app(COMMANDS if "_LSTM_COMPLETE" in os.environ else chosen)
@@ -96,8 +97,15 @@ def run_app(arguments: list[str]) -> int:
         )
 
 
-def _terminate(signum: int, frame: object) -> None:
-    """A polite kill unwinds like Ctrl-C, so that nothing half-written stays behind."""
+def _unwind_when_killed() -> None:
+    """A polite kill, or a closed terminal, unwinds like Ctrl-C: nothing half-written stays."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 

@@ -55,7 +55,7 @@ class InputData(NamedTuple):
 
 def read_sequence(source: str, options: RunOptions, inputs: Sequence[Input]) -> InputData:
     """Read one INPUT in the rank that the model's inputs want."""
-    from ..errors import UsageError
+    from ..errors import UsageError, listing
     from ..sequences import read_input, read_lengths, windows
 
     file = read_input(
@@ -77,6 +77,9 @@ def read_sequence(source: str, options: RunOptions, inputs: Sequence[Input]) -> 
         if options.window is not None:
             raise UsageError("--window cuts one series; this INPUT holds several arrays")
         x = dict(file.arrays)
+        unknown = [name for name in x if name not in {entry.name for entry in inputs}]
+        if unknown:
+            notes.append(f"{source} holds what is no input of the model: {listing(unknown)}")
         notes += [nonfinite_note(f"{source}, {name}", array) for name, array in x.items()]
     if options.lengths is not None:
         lengths = read_lengths(options.lengths)

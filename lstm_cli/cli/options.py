@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 _MODEL, _INPUT, _STATE, _RUN, _OUTPUT = "Model", "Input", "State and masks", "Running", "Output"
 
@@ -23,9 +24,7 @@ class ModelOptions:
     A plain class: a dataclass with as many fields takes several milliseconds of every start.
     """
 
-    model: Annotated[
-        Path, typer.Argument(help="Saved model: a file or directory.", show_default=False)
-    ]
+    model: Annotated[Path, typer.Argument(metavar="MODEL", show_default=False)]
     architecture: Annotated[
         Path | None,
         _option(_MODEL, "JSON architecture (to_json) for a file of weights.", metavar="FILE.json"),
@@ -60,12 +59,7 @@ class RunOptions(ModelOptions):
 
     inputs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Sequences: .csv, .tsv, .npy, .npz (several model inputs), or - for standard "
-            "input.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="INPUT...", show_default=False),
     ]
     layer: Annotated[
         list[str] | None,
@@ -94,7 +88,9 @@ class RunOptions(ModelOptions):
     initial_state: Annotated[
         str | None,
         _option(
-            _STATE, "State before the first step.", metavar="FILE.npz|H.npy,C.npy|zeros|NUMBER"
+            _STATE,
+            "State before the first step: FILE.npz, H.npy,C.npy, zeros or a number.",
+            metavar="STATE",
         ),
     ] = None
     save_state: Annotated[
@@ -146,13 +142,36 @@ class RunOptions(ModelOptions):
     ] = None
     format: Annotated[
         Literal["npy", "npz", "csv", "jsonl", "json", "h5"] | None,
-        _option(_OUTPUT, "Format for standard output, or for files in a folder."),
+        _option(
+            _OUTPUT,
+            "Format on standard output (npy, npz, csv, jsonl, json) or of the files in a folder.",
+            metavar="NAME",
+        ),
     ] = None
 
     def set_threads(self) -> None:
         """Tell the matrix library, before NumPy loads it."""
         if self.threads is not None:
             os.environ["OPENBLAS_NUM_THREADS"] = str(self.threads)
+
+
+ARGUMENT_HELP = {
+    "model": "Saved model: a file or directory.",
+    "inputs": "Sequences: .csv, .tsv, .npy, .npz (several model inputs), or - for standard input.",
+}
+
+
+class Command(TyperCommand):
+    """A command whose help says what its arguments are.
+
+    Typer before 0.26 and Click from 8.5 on lose the text that ``typer.Argument`` is given.
+    """
+
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        for parameter in self.params:
+            if parameter.param_type_name == "argument":
+                vars(parameter)["help"] = ARGUMENT_HELP.get(parameter.name or "")
 
 
 def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .checks import check_combinations
+from .joining import Joined
 from .loading import InputData, load_model, read_initial_state, read_sequence
 from .notes import Notes
 from .options import RunOptions
-from .selecting import check_steps, make_results
+from .selecting import check_steps, has_steps, make_results
 from .showing import draw_outputs, draw_trace, write_to_file, write_to_stdout
 from .targets import Target, find_target, input_names
 
@@ -29,12 +30,14 @@ class Computed(NamedTuple):
         meta: where they come from.
         per_step: names of the arrays with a time axis.
         batch_axis: 1 where they are in the order of a time-major model.
+        lengths: of the sequences, where the arrays with a time axis follow them.
     """
 
     arrays: Mapping[str, Array]
     meta: Mapping[str, Any]
     per_step: frozenset[str]
     batch_axis: int = 0
+    lengths: Array | None = None
 
 
 def assumptions_of(session: Session) -> list[str]:
@@ -53,10 +56,16 @@ Compute = Callable[["Session", InputData, Any], Computed]
 
 
 def open_session(options: RunOptions) -> Session:
-    """The model of the options, ready to run."""
-    from .. import Session
+    """The model of the options, ready to run.
 
-    return Session(
+    Raises:
+        UsageError: if options do not go together.
+    """
+    from .. import Session
+    from ..errors import UsageError
+
+    check_combinations(options)
+    session = Session(
         load_model(options),
         options.layer,
         direct=options.direct,
@@ -65,38 +74,102 @@ def open_session(options: RunOptions) -> Session:
         batch_size=options.batch_size,
         time_major=options.time_major,
     )
+    if options.time_major and not session.direct:
+        raise UsageError("--time-major is about a direct INPUT; add --direct, or leave it out")
+    return session
 
 
 def run_inputs(
-    options: RunOptions, compute: Compute, *, heatmap: bool = False, table: bool = True
+    options: RunOptions,
+    compute: Compute,
+    *,
+    session: Session | None = None,
+    heatmap: bool = False,
+    table: bool = True,
 ) -> None:
     """Run every INPUT and hand its results over.
 
     Args:
         options: as given.
         compute: from a session, an input and the initial state to what is wanted of it.
+        session: where it is open already.
         heatmap, table: how it is drawn on a terminal; without ``table`` as plain arrays.
     """
     options.set_threads()
     target = find_target(options)
-    session = open_session(options)
+    session = session or open_session(options)
     notes = Notes()
     notes.say(assumptions_of(session))
     state = read_initial_state(options.initial_state)
     with ExitStack() as stack:
         hand_over = _hand_over(options, target, stack, heatmap, table)
-        first_step = 0
+        first_step, chunk = 0, None
         for number, source in enumerate(options.inputs):
             data = read_sequence(source, options, session.model.inputs)
             notes.say(data.notes)
             computed = compute(session, data, state if not options.stateful or not number else None)
             notes.say(session.notes)
+            if data.sequences:
+                computed = computed._replace(meta={**computed.meta, "sequences": data.sequences})
+            if target.is_table and computed.batch_axis:
+                computed = _batch_first(computed)
+            if options.stateful and len(options.inputs) > 1:
+                chunk = _following(chunk, Chunk(data, session.had_batch_axis, computed.batch_axis))
             results, steps = _results(options, session, computed, first_step)
             if options.stateful:
                 first_step += steps
             hand_over(number, results)
+        if options.stateful and first_step:
+            check_steps(options, first_step)
         if options.save_state is not None:
             write_to_file(final_states(session), options.save_state)
+
+
+class Chunk(NamedTuple):
+    """One of several consecutive inputs, and where its results have their axes."""
+
+    data: InputData
+    batched: bool
+    batch_axis: int
+
+
+def _following(before: Chunk | None, chunk: Chunk) -> Chunk:
+    """The chunk, if it holds the next steps of the same sequences.
+
+    Raises:
+        UsageError: if that cannot be.
+    """
+    from ..errors import UsageError
+
+    source = chunk.data.source
+    if chunk.data.lengths is not None:
+        raise UsageError(
+            f"--stateful: {source} holds sequences of unequal length, which cannot all go on in "
+            "the next input"
+        )
+    if chunk.batch_axis:
+        raise UsageError("chunks of a time-major model are put together as .csv or .jsonl only")
+    if before is not None and chunk.batched != before.batched:
+        with_axis, without = (chunk, before) if chunk.batched else (before, chunk)
+        raise UsageError(
+            f"--stateful: {with_axis.data.source} has an axis of sequences, "
+            f"{without.data.source} has none"
+        )
+    if before is not None and chunk.data.sequences != before.data.sequences:
+        raise UsageError(
+            f"--stateful: the sequences of {source} are not those of {before.data.source} in the "
+            "same order"
+        )
+    return chunk
+
+
+def _batch_first(computed: Computed) -> Computed:
+    """Results of a time-major model as a table has them: sequence by sequence."""
+    arrays = {
+        name: array.swapaxes(0, 1) if name in computed.per_step else array
+        for name, array in computed.arrays.items()
+    }
+    return computed._replace(arrays=arrays, batch_axis=0)
 
 
 def _results(
@@ -119,6 +192,7 @@ def _results(
         batched=session.had_batch_axis,
         batch_axis=computed.batch_axis,
         first_step=first_step,
+        lengths=computed.lengths,
     )
     return results, steps
 
@@ -150,12 +224,13 @@ def _hand_over(
         return _continuing(options, target, stack)
     if target.kind == "file":
         return lambda number, results: write_to_file(results, target.paths[0])
-    form = options.format or "csv"
-    return lambda number, results: write_to_stdout(results, form)
+    return lambda number, results: write_to_stdout(results, target.form)
 
 
 def _draw(options: RunOptions, number: int, results: Results, heatmap: bool, table: bool) -> None:
     title = options.inputs[number] if len(options.inputs) > 1 else ""
+    if not has_steps(results):
+        return  # --steps wants none of this chunk
     if table and results.per_step:
         draw_trace(results, heatmap, title)
     else:
@@ -188,9 +263,8 @@ def _merging(options: RunOptions, target: Target, stack: ExitStack) -> HandOver:
 def _continuing(options: RunOptions, target: Target, stack: ExitStack) -> HandOver:
     """Consecutive chunks of the same sequences, one after another in one output."""
     from ..errors import UsageError
-    from ..outputs import streaming
 
-    writers: list[Any] = []
+    joined = Joined(target, stack)
 
     def take(number: int, results: Results) -> None:
         if not results.per_step:
@@ -198,18 +272,9 @@ def _continuing(options: RunOptions, target: Target, stack: ExitStack) -> HandOv
                 "consecutive chunks are put together step by step, and this returns no steps; "
                 "--return-sequences, or run each by itself with --initial-state and --save-state"
             )
-        steps = {name: results.arrays[name] for name in results.arrays if name in results.per_step}
-        if not writers:
-            if target.kind == "file":
-                opened = streaming.open_file(target.paths[0], results.meta, results.layout)
-            else:
-                form = options.format or "csv"
-                opened = streaming.open_pipe(sys.stdout.buffer, form, results.layout)
-            writers.append(stack.enter_context(opened))
-        writers[0].append(steps)
+        joined.append(results)
         if number == len(options.inputs) - 1:
-            rest = {n: a for n, a in results.arrays.items() if n not in results.per_step}
-            writers[0].close(rest)
+            joined.close()
 
     return take
 

@@ -29,7 +29,7 @@ def parse_steps(text: str | None) -> slice:
         return slice(numbers[0], numbers[0] + 1)
     if len(numbers) == 2 and all(n is None or n >= 0 for n in numbers):
         if numbers[1] is not None and numbers[1] <= (numbers[0] or 0):
-            raise UsageError(f"--steps {text}: there are no steps before {numbers[1]} in it")
+            raise UsageError(f"--steps {text}: expected FROM:TO with TO above FROM, such as 10:20")
         return slice(*numbers)
     raise UsageError(f"--steps: expected FROM:TO, such as 10:20, found '{text}'")
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .joining import Joined
 from .loading import (
     chosen_columns,
     nonfinite_note,
@@ -17,19 +18,24 @@ from .loading import (
 )
 from .notes import Notes, note
 from .options import RunOptions
-from .running import assumptions_of, open_session, run_inputs, steps_of
-from .selecting import make_results, parse_names
+from .running import assumptions_of, final_states, open_session, run_inputs, steps_of
+from .selecting import check_steps, make_results, parse_names
+from .showing import write_to_file
 from .targets import Target, find_target
 from .tracing import computed_tensors, tracer, wanted_arrays
 
 if TYPE_CHECKING:
     from ..engine.session import Session
-    from ..model import Input
     from ..sequences import BlockSource
 
 BLOCK_STEPS = 8192
+ALIGNED_STEPS = 256
+"""Cut at a multiple of it, a run in blocks has the same bits as a whole one."""
+
+RESULT_BYTES = 2**28
 LARGE_BYTES = 64 * 2**20
-_WHOLE_ONLY = ("sequence_column", "window", "mask", "mask_value", "lengths")
+ZIP_SIGNATURE = b"PK\x03\x04"
+_WHOLE_ONLY = ("sequence_column", "window", "mask", "mask_value", "lengths", "batch_size")
 
 
 def run_or_stream(
@@ -43,8 +49,8 @@ def run_or_stream(
     """Trace the inputs: block by block where that is possible and of use, whole otherwise."""
     options.set_threads()
     target = find_target(options)
-    if _streams(options, target):
-        session = open_session(options)
+    session = open_session(options)
+    if _streams(options, target, default):
         reasons = session.time_mixing()
         if not reasons and _rows_are_sequences(options, session):
             reasons = ["each row of the text file is a sequence of its own"]
@@ -55,27 +61,40 @@ def run_or_stream(
             note(f"the input is read whole: {'; '.join(reasons)}")
     more = _weights(options) if with_weights else None
     compute = tracer(options, default, everything=everything, more=more)
-    run_inputs(options, compute, heatmap=heatmap)
+    run_inputs(options, compute, session=session, heatmap=heatmap)
 
 
-def _streams(options: RunOptions, target: Target) -> bool:
+def _streams(options: RunOptions, target: Target, default: Sequence[str]) -> bool:
     """Whether the result can be handed over while it is computed."""
     if len(options.inputs) != 1 or any(getattr(options, name) is not None for name in _WHOLE_ONLY):
         return False
-    if target.kind == "stdout":
-        return (options.format or "csv") in ("csv", "jsonl")
-    return target.kind == "file" and options.inputs[0].lower().rsplit(".", 1)[-1] != "npz"
+    if not computed_tensors(parse_names(options.tensors), default):
+        return False  # nothing with steps is wanted
+    if target.kind == "stdout" and not target.is_table:
+        return False
+    return target.kind in ("stdout", "file") and not _is_archive(options.inputs[0])
+
+
+def _is_archive(source: str) -> bool:
+    """Whether an INPUT is an .npz file, by its first bytes as far as it is a file."""
+    path = Path(source)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == ZIP_SIGNATURE
 
 
 def _rows_are_sequences(options: RunOptions, session: Session) -> bool:
-    """Whether a text file has a row a sequence; standard input is taken as a row a step."""
+    """Whether a text file has a row a sequence; a pipe is taken as a row a step."""
     from ..sequences import open_blocks
 
     inputs = session.model.inputs
-    if options.inputs == ["-"] or len(inputs) != 1 or len(inputs[0].shape or "123") != 2:
+    if len(inputs) != 1 or len(inputs[0].shape or "123") != 2:
+        return False
+    if not Path(options.inputs[0]).is_file():
         return False
     with open_blocks(options.inputs[0], columns=chosen_columns(options)) as source:
-        return stream_axis(source, inputs) is None
+        return stream_axis(source, session) is None
 
 
 def _is_large(options: RunOptions) -> bool:
@@ -100,13 +119,13 @@ def _stream(
     everything: bool,
     with_weights: bool,
 ) -> None:
-    from ..outputs import streaming
     from ..sequences import open_blocks
 
     inputs = session.model.inputs
     notes = Notes()
     notes.say(assumptions_of(session))
     asked = parse_names(options.tensors)
+    tensors = computed_tensors(asked, default)
     with ExitStack() as stack:
         source = stack.enter_context(
             open_blocks(
@@ -118,19 +137,18 @@ def _stream(
         )
         notes.say(source.notes)
         advance = stack.enter_context(_progress(source))
-        single = target.kind == "file" and target.paths[0].suffix.lower() == ".npy"
-        writer: Any = None
-        rest: dict[str, Any] = {}
-        blocks = _checked(source, options, session, notes)
+        joined = Joined(target, stack)
+        blocks = _checked(source, options, session, len(tensors), notes)
         state = read_initial_state(options.initial_state)
         done = 0
-        for trace in session.stream(
-            blocks, initial_state=state, tensors=computed_tensors(asked, default)
-        ):
-            arrays = wanted_arrays(dict(trace.arrays), asked, default, everything, single)
+        for trace in session.stream(blocks, initial_state=state, tensors=tensors):
+            notes.say(session.notes)
+            arrays = dict(trace.arrays)
             if with_weights:
                 arrays |= _weights(options)(session)
+            arrays = wanted_arrays(arrays, asked, default, everything, target.form == "npy")
             steps = steps_of(arrays)
+            count = next(array.shape[1] for name, array in arrays.items() if name in steps)
             results = make_results(
                 arrays,
                 trace.meta,
@@ -139,63 +157,61 @@ def _stream(
                 batched=session.had_batch_axis,
                 first_step=done,
             )
-            notes.say(session.notes)
-            if writer is None:
-                layout = results.layout
-                if target.kind == "file":
-                    opened = streaming.open_file(target.paths[0], trace.meta, layout)
-                else:
-                    opened = streaming.open_pipe(sys.stdout.buffer, options.format or "csv", layout)
-                writer = stack.enter_context(opened)
-            writer.append({name: a for name, a in results.arrays.items() if name in steps})
-            now = {name: a for name, a in results.arrays.items() if name not in steps}
-            rest = {**now, **{n: a for n, a in rest.items() if "initial_" in n}} if rest else now
-            count = _steps_in(trace)
+            joined.append(results)
             done += count
             advance(count)
-        if writer is not None:
-            writer.close(rest)
+        notes.say(session.notes)
+        check_steps(options, done)
+        joined.close()
         if options.save_state is not None:
-            from .running import final_states
-            from .showing import write_to_file
-
             write_to_file(final_states(session), options.save_state)
 
 
-def _steps_in(trace: Any) -> int:
-    names = steps_of(trace.arrays)
-    return int(trace.arrays[next(iter(names))].shape[1])
-
-
 def _checked(
-    source: BlockSource, options: RunOptions, session: Session, notes: Notes
+    source: BlockSource, options: RunOptions, session: Session, tensors: int, notes: Notes
 ) -> Iterator[Any]:
-    """The blocks in the rank that the model wants, with a warning where the first NaN is."""
-    inputs = session.model.inputs
-    axis = stream_axis(source, inputs) or 0
+    """The blocks in the rank that the model wants, with a warning where the first NaN is.
+
+    They are short enough for the results to fit into ``RESULT_BYTES``; blocks of so many steps
+    that the engine's results do not depend on where they are cut stay so.
+    """
+    is_text = source.shape[0] is None
+    axis = stream_axis(source, session) or 0
     done, warned = 0, False
     for block in source.blocks(axis):
-        array = with_rank(block, inputs)
-        if not warned and (text := nonfinite_note(options.inputs[0], array)):
+        whole = with_rank(block, session.model.inputs, is_text)
+        if not warned and (text := nonfinite_note(options.inputs[0], whole, axis, done)):
             warned = True
-            notes.say(
-                [
-                    text
-                    if not done
-                    else f"{options.inputs[0]} holds NaN or infinity after step {done}"
-                ]
-            )
-        done += array.shape[axis]
-        yield array
+            notes.say([text])
+        done += whole.shape[axis]
+        sequences = whole.shape[1 - axis] if axis or whole.ndim == 3 else 1
+        steps = _steps_at_once(session, sequences, tensors)
+        for start in range(0, whole.shape[axis], steps):
+            yield whole[(slice(None),) * axis + (slice(start, start + steps),)]
 
 
-def stream_axis(source: BlockSource, inputs: Sequence[Input]) -> int | None:
+def _steps_at_once(session: Session, sequences: int, tensors: int) -> int:
+    """How many steps of so many sequences to compute before their results are written."""
+    units = sum(
+        cell.units
+        for layer in session.model.lstm_layers
+        if layer.recurrent
+        for _, _, cell in layer.recurrent.cells()
+    )
+    fitting = RESULT_BYTES // (8 * max(1, sequences * units * (tensors + 2)))
+    return max(fitting - fitting % ALIGNED_STEPS, ALIGNED_STEPS)
+
+
+def stream_axis(source: BlockSource, session: Session) -> int | None:
     """The axis of time in a file; None where a text file's rows are sequences of their own."""
+    inputs = session.model.inputs
     shape = inputs[0].shape if len(inputs) == 1 else None
     rank = 3 if shape is None else len(shape)
     is_text = source.shape[0] is None  # text has rows until it ends
     if is_text:
         return None if rank == 2 and source.shape[1] != 1 else 0
+    if session.time_major and session.direct:
+        return 0
     return 1 if len(source.shape) == rank else 0
 
 

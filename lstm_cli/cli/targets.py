@@ -19,10 +19,22 @@ class Target(NamedTuple):
     Attributes:
         kind: ``merged`` is one file that holds the results of several inputs, by name.
         paths: the file; for a folder one file an input; nothing for the terminal and pipes.
+        form: the format's name; nothing for the terminal.
     """
 
     kind: Kind
     paths: tuple[Path, ...] = ()
+    form: str = ""
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it takes a line a step, which leaves no place for anything else."""
+        return self.form in ("csv", "jsonl")
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.paths[0]) if self.paths else self.form
 
 
 def find_target(options: RunOptions) -> Target:
@@ -38,17 +50,18 @@ def find_target(options: RunOptions) -> Target:
     target = _target(options)
     read = [options.model, *(Path(source) for source in options.inputs if source != "-")]
     read += [p for p in (options.mask, options.lengths, options.architecture) if p is not None]
-    written = list(target.paths)
-    if options.save_state is not None:
-        if options.save_state.suffix.lower() != ".npz":
-            raise UsageError(f"--save-state: expected FILE.npz, found {options.save_state}")
-        written.append(options.save_state)
-    for path in written:
-        refuse_overwrite(path, read)
-        if target.kind != "folder" or path == options.save_state or path.parent.exists():
-            check_target(path)
-    if target.kind == "folder":
-        check_target(path.parent if not path.parent.exists() else path)
+    states = [Path(name) for name in (options.initial_state or "").split(",") if name]
+    for path in target.paths:
+        refuse_overwrite(path, [*read, *states])
+        check_target(path if path.parent.exists() or target.kind != "folder" else path.parent)
+    state = options.save_state
+    if state is not None:
+        if state.suffix.lower() != ".npz":
+            raise UsageError(f"--save-state: expected FILE.npz, found {state}")
+        if state.resolve() in [path.resolve() for path in target.paths]:
+            raise UsageError(f"-o and --save-state both name {state}; choose another name for one")
+        refuse_overwrite(state, read)
+        check_target(state)
     return target
 
 
@@ -67,7 +80,7 @@ def _target(options: RunOptions) -> Target:
                 f"the results of {len(options.inputs)} inputs need a folder (-o FOLDER) or one "
                 "file that holds them all (-o FILE.npz or FILE.h5)"
             )
-        return Target("stdout")
+        return Target("stdout", form=options.format or "csv")
     path = Path(options.output)
     if not many:
         if path.is_dir():
@@ -75,11 +88,12 @@ def _target(options: RunOptions) -> Target:
         extension = format_of(path)
         if options.format not in (None, extension):
             raise UsageError(f"{path} ends in .{extension}, --format says {options.format}")
-        return Target("file", (path,))
+        return Target("file", (path,), extension)
     if path.is_dir() or not path.suffix:
-        return Target("folder", _files_in(path, options))
+        paths = _files_in(path, options)
+        return Target("folder", paths, format_of(paths[0]))
     if path.suffix.lower() in MERGING:
-        return Target("merged", (path,))
+        return Target("merged", (path,), format_of(path))
     raise UsageError(
         f"{path} cannot hold the results of {len(options.inputs)} inputs; name a folder, or a "
         "file that ends in .npz or .h5"

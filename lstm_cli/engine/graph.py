@@ -227,7 +227,7 @@ class Executor:
             tensors = [Tensor(tensors[0].array, given), *tensors[1:]]
         layer = call.layer
         if not layer.distributed:
-            return _listed(RULES[operation.name].compute(operation, tensors))
+            return _computed(operation, tensors)
         outer = next(
             tensor
             for argument, tensor in zip(call.arguments, tensors, strict=True)
@@ -237,7 +237,7 @@ class Executor:
             tensor if isinstance(argument, Constant) else _folded(tensor, layer)
             for argument, tensor in zip(call.arguments, tensors, strict=True)
         ]
-        results = _listed(RULES[operation.name].compute(operation, folded))
+        results = _computed(operation, folded)
         return [_unfolded(result, layer, outer) for result in results]
 
     def _target(
@@ -387,8 +387,13 @@ def _value(argument: Argument, live: Mapping[int, list[Tensor]]) -> Tensor:
     return values[argument.output]
 
 
-def _listed(result: Tensor | list[Tensor]) -> list[Tensor]:
-    return result if isinstance(result, list) else [result]
+def _computed(operation: Operation, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """What an operation returns; ``drops_mask`` says that masks end here."""
+    found = RULES[operation.name].compute(operation, tensors)
+    results = found if isinstance(found, list) else [found]
+    if operation.settings.get("drops_mask"):
+        return [Tensor(result.array) for result in results]
+    return results
 
 
 def _cast(tensor: Tensor, dtype: np.dtype[Any]) -> Tensor:
@@ -435,4 +440,4 @@ def _wrapper_mask(layer: Layer, inner: Array | None, outer: Array | None) -> Arr
         return outer
     if inner is not None or outer is None or not layer.wrapper_mask:
         return inner
-    return np.asarray(outer.reshape(*outer.shape[:2], -1).any(axis=2))
+    return np.asarray(outer.any(axis=tuple(range(layer.distributed + 1, outer.ndim))))

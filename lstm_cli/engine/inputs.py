@@ -103,12 +103,11 @@ def _check_axes(array: Array, entry: Input, rank: int, name: str, had: bool) -> 
             raise ShapeError(name, _expected(entry, rank), tuple(int(n) for n in found), advice)
 
 
-def length_note(array: Array, entry: Input) -> str:
+def length_note(found: int, entry: Input) -> str:
     """A sentence where a sequence is longer or shorter than the model declares; else ``""``."""
-    steps = 1 - entry.batch_axis
     if entry.shape is None or len(entry.shape) < 2:
         return ""
-    declared, found = entry.shape[steps], array.shape[steps]
+    declared = entry.shape[1 - entry.batch_axis]
     if declared is None or declared == found:
         return ""
     return f"the model declares {declared} steps for '{entry.name}', the input has {found}"
@@ -156,9 +155,15 @@ def batch_of(arrays: Given) -> int:
     return int(arrays[0][1].shape[arrays[0][0].batch_axis])
 
 
-def steps_of(arrays: Given) -> list[int]:
-    """The different numbers of steps of the inputs, ascending."""
-    return sorted({int(a.shape[1 - entry.batch_axis]) for entry, a in arrays if a.ndim > 1})
+def steps_of(arrays: Given) -> dict[int, int]:
+    """Numbers of steps by the inputs' calls, without inputs that have no steps.
+
+    Beside inputs of three axes, one of two is taken for a state, without steps, if their numbers
+    differ.
+    """
+    steps = {e.call: int(a.shape[1 - e.batch_axis]) for e, a in arrays if a.ndim > 1}
+    sure = {steps[entry.call] for entry, array in arrays if array.ndim > 2}
+    return {call: count for call, count in steps.items() if not sure or count in sure}
 
 
 def checked_mask(mask: Array | None, arrays: Given) -> Array | None:
@@ -193,7 +198,7 @@ def checked_lengths(lengths: Array | None, arrays: Given) -> Array | None:
     lengths = np.asarray(lengths)
     if lengths.shape != (batch_of(arrays),):
         raise ShapeError("lengths", f"({batch_of(arrays)},)", lengths.shape)
-    longest = max(steps_of(arrays), default=0)
+    longest = max(steps_of(arrays).values(), default=0)
     expected = f"lengths: expected whole numbers from 0 to {longest}"
     if lengths.dtype.kind not in "iu":
         raise InputError(f"{expected}, found {lengths.dtype}")

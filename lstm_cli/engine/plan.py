@@ -91,7 +91,9 @@ def _hands_on_the_end(call: Call, number: int, used: Collection[Reference]) -> s
 
 
 def argument_ranks(model: Model, needed: Sequence[int]) -> dict[int, list[int]]:
-    """How many axes the arguments of each call have; 0 for constants."""
+    """How many axes the arguments of each call have; 0 for constants, none of recurrent layers."""
+    if all(model.calls[k].layer.recurrent or not model.calls[k].arguments for k in needed):
+        return {number: [] for number in needed}
     shapes = call_shapes(model, needed)
     return {
         number: [
@@ -115,11 +117,11 @@ class UnevenFlow(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def uneven_flow(model: Model, targets: Iterable[int]) -> UnevenFlow:
-    """Follow the steps of the input through everything that ``targets`` depend on."""
+def uneven_flow(model: Model, targets: Iterable[int], inputs: Collection[int]) -> UnevenFlow:
+    """Follow the steps of ``inputs``, by their calls, through all that ``targets`` depend on."""
     needed = needed_calls(model, targets)
     ranks = argument_ranks(model, needed)
-    aligned: set[Reference] = set()
+    aligned = {Reference(number) for number in inputs}
     reasons = []
     for number in needed:
         call = model.calls[number]
@@ -137,11 +139,9 @@ def _uneven_call(
     """Why a call cannot take sequences of unequal length, and its outputs that keep their steps."""
     layer, recurrent = call.layer, call.layer.recurrent
     name = f"'{layer.address}' ({layer.kind})"
-    if not call.arguments:
-        return "", (0,)
     if recurrent is not None:
         if not given[0]:
-            return f"{name} reads other steps than the input's", ()
+            return f"{name} reads other steps than those of the sequences", ()
         if layer.distributed:
             return f"{name} has two axes of steps", ()
         outputs = range(len(recurrent.returned(False)))
@@ -160,7 +160,8 @@ def mixes_time(call: Call, ranks: Sequence[int]) -> str:
     if not call.arguments:
         return ""  # an input
     if layer.distributed:
-        return ""  # its time axis lies within what is handed on step by step
+        twofold = isinstance(operation, Recurrent)
+        return f"'{layer.address}' ({layer.kind}) has two axes of steps" if twofold else ""
     if isinstance(operation, Recurrent):
         if len(operation.directions) > 1 or operation.directions[0].go_backwards:
             return f"'{layer.address}' ({layer.kind}) reads backwards"

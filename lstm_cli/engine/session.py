@@ -270,9 +270,16 @@ class Session:
             )
         carried: dict[int, dict[str, tuple[Array, ...]]] = {}
         seen: dict[int, Array | None] = {}
+        total = sequences_before = 0
         for block in blocks:
-            arrays = self._arrays(block, prepared.inputs, announce=not carried)
+            arrays = self._arrays(block, prepared.inputs)
+            total += max(steps_of(arrays).values())
             batch = batch_of(arrays)
+            if carried and batch != sequences_before:
+                raise InputError(
+                    f"a block holds {batch} sequences, the ones before it {sequences_before}"
+                )
+            sequences_before = batch
             states = carried or self._initial(prepared, initial_state, batch)
             inputs = {entry.call: Tensor(array) for entry, array in arrays}
             request = Request(keep, sequences, states, seen=seen)
@@ -286,6 +293,7 @@ class Session:
             yield self._build(units, values, tensors, None)
         if not carried:
             raise InputError("the input has no steps")
+        self._compare(arrays, total)
 
     # -- the common part
 
@@ -313,11 +321,13 @@ class Session:
         sequences: Collection[int],
     ) -> Values:
         prepared = self._prepare(model, targets, bool(keep))
-        arrays = self._arrays(x, prepared.inputs, announce=True)
+        arrays = self._arrays(x, prepared.inputs)
+        self._compare(arrays)
         batch = batch_of(arrays)
         states = self._initial(prepared, initial_state, batch)
         mask, lengths = checked_mask(mask, arrays), checked_lengths(lengths, arrays)
         self._aligned = self._follow(model, targets, lengths, arrays)
+        carrying = self._carrying(prepared, targets) if self.stateful else []
         pieces = []
         size = self._piece(prepared, arrays, bool(keep))
         for start in range(0, batch, size):
@@ -339,11 +349,10 @@ class Session:
                 raise _with_lengths(error, arrays) from error
         values = joined(pieces)
         if mask is not None and not values.mask_used:
-            steps = " or ".join(map(str, steps_of(arrays)))
+            steps = " or ".join(map(str, sorted(set(steps_of(arrays).values()))))
             raise ShapeError("mask", f"({batch}, {steps}), as the input has", mask.shape)
         self._final = {number: dict(result.final) for number, result in values.layers.items()}
-        if self.stateful:
-            self._carry(prepared)
+        self._carried = {unit.call: self._final[unit.call] for unit in carrying}
         return values
 
     def _follow(
@@ -358,12 +367,11 @@ class Session:
         Raises:
             UnsupportedFeatureError: if the filling behind an end would change a result.
         """
-        steps = steps_of(arrays)
-        if lengths is None or (lengths == max(steps, default=0)).all():
+        longest = max(steps_of(arrays).values(), default=0)
+        if lengths is None or (lengths == longest).all():
             return frozenset()
-        aligned, reasons = uneven_flow(model, targets)
-        if len(steps) > 1:
-            reasons = (f"the inputs have {listing(map(str, steps))} steps", *reasons)
+        inputs = [call for call, steps in steps_of(arrays).items() if steps == longest]
+        aligned, reasons = uneven_flow(model, targets, inputs)
         if reasons:
             raise UnsupportedFeatureError(
                 f"sequences of unequal length would mix with what fills them up: "
@@ -371,7 +379,20 @@ class Session:
             )
         return aligned
 
-    def _arrays(self, x: Any, inputs: Sequence[Input], announce: bool) -> list[tuple[Input, Array]]:
+    def _compare(self, arrays: Given, steps: int | None = None) -> None:
+        """Note where an input is not as long, or has not as many sequences, as the model says.
+
+        Args:
+            arrays: the inputs.
+            steps: of the whole sequence, where the inputs are its last block.
+        """
+        found = steps_of(arrays)
+        for entry, array in arrays:
+            if entry.call in found:
+                self._note(length_note(found[entry.call] if steps is None else steps, entry))
+            self._note(batch_note(array, entry))
+
+    def _arrays(self, x: Any, inputs: Sequence[Input]) -> list[tuple[Input, Array]]:
         """The inputs of a run with their batch axes and dtypes."""
         given = match_inputs(x, inputs, self.model.inputs)
         arrays = []
@@ -380,8 +401,6 @@ class Session:
             if self.direct and self.time_major and array.ndim == 3:
                 array = array.swapaxes(0, 1)
             array, self.had_batch_axis = with_batch_axis(array, entry)
-            for note in (length_note(array, entry), batch_note(array, entry)) if announce else ():
-                self._note(note)
             arrays.append((entry, typed(array, entry, self.dtype)))
         sizes = {array.shape[entry.batch_axis] for entry, array in arrays}
         if len(sizes) > 1:
@@ -417,24 +436,29 @@ class Session:
                 )
         return carried
 
-    def _carry(self, prepared: Prepared) -> None:
-        """Remember the states that the next chunk starts from."""
+    def _carrying(self, prepared: Prepared, targets: Sequence[int]) -> list[Unit]:
+        """The calls whose final states the next chunk starts from.
+
+        Raises:
+            UnsupportedFeatureError: if the sequence cannot be continued.
+        """
         marked = [unit for unit in prepared.recurrent if recurrent_of(unit).stateful]
         if marked:
-            self._carried = {unit.call: self._final[unit.call] for unit in marked}
             rest = [unit.name for unit in prepared.recurrent if unit not in marked]
             note = (
                 f"the file marks only some layers stateful; {listing(rest)} start afresh at each "
                 "input, as in the framework"
             )
             self._note(note if rest else "")
-            return
-        reasons = time_mixing(prepared.model, [unit.call for unit in prepared.recurrent])
+            return marked
+        before = time_mixing(prepared.model, [unit.call for unit in prepared.recurrent])
+        after = uneven_flow(prepared.model, targets, [entry.call for entry in prepared.inputs])
+        reasons = dict.fromkeys((*before, *after.reasons))
         if reasons:
             raise UnsupportedFeatureError(
                 f"the sequence cannot be continued in the next input: {'; '.join(reasons)}"
             )
-        self._carried = dict(self._final)
+        return prepared.recurrent
 
     def _piece(self, prepared: Prepared, arrays: Given, traced: bool) -> int:
         """How many sequences to compute at once."""
@@ -484,5 +508,10 @@ def _numbered(name: str, count: int) -> list[str]:
 
 def _with_lengths(error: InputError, arrays: Given) -> InputError:
     """The error of a layer that does not accept any length, with both lengths named."""
-    notes = [note for entry, array in arrays if (note := length_note(array, entry))]
+    found = steps_of(arrays)
+    notes = [
+        note
+        for entry, _ in arrays
+        if entry.call in found and (note := length_note(found[entry.call], entry))
+    ]
     return InputError(f"{error}; {'; '.join(notes)}") if notes else error

@@ -143,7 +143,11 @@ def _matches(name: str, leaf: Leaf) -> bool:
 
 
 def _names_agree(order: Sequence[int], names: Sequence[str], found: Sequence[Leaf]) -> bool:
-    return all(_matches(name, found[owner]) for owner, name in zip(order, names, strict=True))
+    """Whether each array that is called by the name of a layer goes to that layer."""
+    return all(
+        _matches(name, found[owner]) or not _any_name(found, [name])
+        for owner, name in zip(order, names, strict=True)
+    )
 
 
 def _contradicted(order: Sequence[int], names: Sequence[str], found: Sequence[Leaf]) -> bool:

@@ -76,6 +76,11 @@ class Era(NamedTuple):
         return False
 
     @property
+    def lists_lose_masks(self) -> bool:
+        """Layers called on a list, such as merges, hand on no mask (Keras 3.0 to 3.3)."""
+        return self.is_keras3 and self.numbers < (3, 4)
+
+    @property
     def mask_merge(self) -> Literal["and", "or"]:
         return "or" if self.is_keras3 and self.numbers >= (3, 4) else "and"
 

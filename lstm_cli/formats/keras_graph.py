@@ -96,6 +96,11 @@ class Graph:
             operation = Unsupported(str(reason))
         except ShapeError as error:
             raise Problem(f"{inner.owner}: {error}") from error
+        if self.era.is_keras3 and not self.era.backend and _pools_beyond_edges(inner):
+            self.note(
+                f"{inner.owner}: computed as the TensorFlow and JAX backends do; PyTorch's counts "
+                "the values at the edges again, and the file does not say which one it was"
+            )
         dtype = self._dtype(inner, arrays)
         trainable = config.settings.boolean("trainable", True)
         return Layer(
@@ -184,7 +189,7 @@ class Graph:
         self, config: LayerConfig, tensors: list[Argument], address: str, distributed: int
     ) -> list[Argument]:
         """Unfold a model; a last call gathers its outputs under the model's own address."""
-        group = self._group(config, address, "group")
+        group = self._group(config, address, "group", distributed)
         results = self.unfold(config, tensors, f"{address}/", distributed)
         return self.call(group, results)
 
@@ -192,17 +197,24 @@ class Graph:
         self, config: LayerConfig, tensors: list[Argument], address: str, distributed: int
     ) -> list[Argument]:
         """As a nested model, and the mask of what comes out follows the wrapper's own rule."""
-        group = self._group(config, address, "time_distributed_model")
+        group = self._group(config, address, "time_distributed_model", distributed + 1)
         inner = config.sublayers[0]
         results = self.unfold(inner, tensors, f"{address}/", distributed + 1)
         if len(results) != 1:
             raise Problem(f"{config.owner} wraps a model with several outputs, which is not read")
         return self.call(group, [results[0], *tensors[:1]])
 
-    def _group(self, config: LayerConfig, address: str, name: str) -> Layer:
+    def _group(self, config: LayerConfig, address: str, name: str, distributed: int) -> Layer:
         if id(config) not in self._known:
             wrapped = "" if config.is_model else self.era.wrapper_mask
-            layer = Layer(address, kind_of(config), Operation(name), dtype="", wrapper_mask=wrapped)
+            layer = Layer(
+                address,
+                kind_of(config),
+                Operation(name),
+                dtype="",
+                distributed=distributed,
+                wrapper_mask=wrapped,
+            )
             self._known[id(config)] = layer
             self.layers.append(layer)
         return self._known[id(config)]
@@ -262,6 +274,13 @@ class Graph:
         for layer in config.sublayers:
             values = self.apply(layer, Node([values]), prefix + layer.name, distributed)
         return values
+
+
+def _pools_beyond_edges(config: LayerConfig) -> bool:
+    return (
+        config.class_name in ("AveragePooling1D", "AveragePooling2D")
+        and config.settings.get("padding") == "same"
+    )
 
 
 def output_count(call: Call) -> int:

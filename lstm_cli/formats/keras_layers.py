@@ -262,6 +262,8 @@ def _pooling(name: str, rank: int) -> Callable[[LayerConfig, Arrays, Era], Opera
         values = _window(layer.settings, rank, "pool_size")
         if era.backend == "theano" and values["padding"] == "same":
             raise NotComputed("pooling with padding 'same' differs on the Theano backend")
+        if era.backend == "torch" and values["padding"] == "same" and name.startswith("average"):
+            raise NotComputed("average pooling with padding 'same' differs on the PyTorch backend")
         return Operation(name, values)
 
     return build
@@ -338,12 +340,16 @@ def _repeat_vector(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
 
 
 def _merge(name: str) -> Callable[[LayerConfig, Arrays, Era], Operation]:
-    return lambda layer, arrays, era: Operation(name, {"mask_merge": era.mask_merge})
+    return lambda layer, arrays, era: Operation(name, _masks(era))
+
+
+def _masks(era: Era) -> dict[str, Any]:
+    """How a layer that takes a list merges the masks."""
+    return {"mask_merge": era.mask_merge, "drops_mask": era.lists_lose_masks}
 
 
 def _concatenate(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
-    axis = layer.settings.integer("axis", -1)
-    return Operation("concatenate", {"axis": axis, "mask_merge": era.mask_merge})
+    return Operation("concatenate", {"axis": layer.settings.integer("axis", -1), **_masks(era)})
 
 
 def _dot(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
@@ -377,7 +383,11 @@ def _attention(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
         raise settings.fail("score_mode", "dot or concat")
     return Operation(
         "attention" if layer.class_name == "Attention" else "additive_attention",
-        {"score_mode": mode, "causal": settings.boolean("causal")},
+        {
+            "score_mode": mode,
+            "causal": settings.boolean("causal"),
+            "drops_mask": era.lists_lose_masks,
+        },
         arrays,
     )
 

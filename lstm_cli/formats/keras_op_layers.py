@@ -65,6 +65,9 @@ def states_of(node: Node) -> list[Argument]:
     given = node.kwargs.get("initial_state")
     if given is None:
         return []
+    tensors = list(arguments_in(given))  # Keras 3 nests those of stacked cells
+    if tensors:
+        return tensors
     return [argument(state) for state in (given if isinstance(given, (list, tuple)) else [given])]
 
 

@@ -99,7 +99,7 @@ def assign_paths(config: LayerConfig, top: Node) -> dict[int, list[Array]]:
     Raises:
         Problem: if a class has another number of layers with weights than the file.
     """
-    found = Assigned()
+    found = Assigned(list(config.walk()))
     found.model(config, top)
     return found.arrays
 
@@ -109,13 +109,13 @@ class Assigned:
     """What is assigned so far.
 
     Attributes:
+        order: all configs in the order in which Keras comes to them. It stores a layer that stands
+            in several models once, at the first place.
         arrays: the arrays of each config, by its ``id``.
-        seen: layers that have theirs. Keras stores a layer that stands in several models once, at
-            the place that it comes to first.
     """
 
+    order: list[LayerConfig]
     arrays: dict[int, list[Array]] = field(default_factory=dict)
-    seen: list[LayerConfig] = field(default_factory=list)
 
     def model(self, config: LayerConfig, node: Node) -> None:
         """Assign the layers of a model, in its order."""
@@ -129,7 +129,6 @@ class Assigned:
         for layer in config.sublayers:
             if id(layer) in places:
                 _assign(layer, places[id(layer)], self)
-                self.seen.append(layer)
             elif _takes_arrays(layer):
                 self._share(layer)
 
@@ -151,7 +150,9 @@ class Assigned:
 
     def _earlier(self, layer: LayerConfig) -> LayerConfig | None:
         """The same layer where it stood first: by its number, else by class and name."""
-        for other in self.seen:
+        for other in self.order:
+            if other is layer:
+                return None
             if other.shared is not None and other.shared == layer.shared:
                 return other
             alike = (other.kind, other.name, dict(other.settings))
@@ -163,7 +164,7 @@ class Assigned:
         if self._earlier(layer) is not None:
             return True
         inner = [each for each in layer.sublayers if _takes_arrays(each)]
-        return layer.is_model and all(self._is_seen(each) for each in inner)
+        return bool(inner) and all(self._is_seen(each) for each in inner)
 
     def _share(self, layer: LayerConfig) -> None:
         """Give a layer the arrays that it has elsewhere."""

@@ -26,7 +26,7 @@ def number_format(array: Array) -> Callable[[float], str]:
     largest = float(finite.max()) if finite.size else 0.0
     if largest >= LARGEST_FIXED or 0 < largest < SMALLEST_FIXED:
         return _exponent
-    decimals = max(0, DECIMALS - int(math.log10(max(1.0, largest))))
+    decimals = max(1, DECIMALS - int(math.log10(max(1.0, largest))))
     return lambda value: _fixed(value, decimals)
 
 
@@ -37,7 +37,7 @@ def short_number(value: float) -> str:
 
 def _fixed(value: float, decimals: int) -> str:
     if value == 0:
-        return "0" + " " * (decimals + 1 if decimals else 0)
+        return "0" + " " * (decimals + 1)
     if abs(value) < 0.5 * 10**-decimals:
         return f"{value:.0e}"
     return f"{value:.{decimals}f}"

@@ -32,14 +32,14 @@ def write(path: Path, results: Results) -> None:
         OutputError: if the file could not be written; an earlier one is untouched.
     """
     form = format_of(path)
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, write_errors(path):
         if form == "h5":
             from .hdf5 import write_hdf5
 
-            write_hdf5(temporary, path, results)
+            write_hdf5(temporary, results)
             return
         with temporary.open("wb") as file:
-            _write(file, form, results, path)
+            _write(file, form, results)
 
 
 def write_stream(file: BinaryIO, form: str, results: Results) -> None:
@@ -53,8 +53,8 @@ def write_stream(file: BinaryIO, form: str, results: Results) -> None:
     if form not in STREAM_FORMATS:
         known = ", ".join(STREAM_FORMATS)
         raise UsageError(f"'{form}' cannot be written to standard output; --format takes: {known}")
-    _write(file, form, results, "standard output")
     with write_errors("standard output"):
+        _write(file, form, results)
         file.flush()
 
 
@@ -96,7 +96,7 @@ def several_arrays(names: list[str]) -> str:
     )
 
 
-def _write(file: BinaryIO, form: str, results: Results, target: object) -> None:
+def _write(file: BinaryIO, form: str, results: Results) -> None:
     writers: dict[str, Callable[[BinaryIO, Results], None]] = {
         "npy": lambda file, results: write_npy(file, only_array(results)),
         "npz": _write_npz,
@@ -104,8 +104,7 @@ def _write(file: BinaryIO, form: str, results: Results, target: object) -> None:
         "csv": lambda file, results: _write_text(file, table_lines("csv", results)),
         "jsonl": lambda file, results: _write_text(file, table_lines("jsonl", results)),
     }
-    with write_errors(target):
-        writers[form](file, results)
+    writers[form](file, results)
 
 
 def _write_npz(file: BinaryIO, results: Results) -> None:

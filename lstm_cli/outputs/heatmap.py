@@ -77,7 +77,7 @@ def heat_map(results: Results, width: int, height: int, *, colours: bool) -> Lin
     picture: list[Text] = []
     for name, array in rows.items():
         scale = scale_of(name, array[~shown.masked[0, :steps]])
-        picture.append(_title(name, scale, width, colours))
+        picture += _title(name, scale, width, colours)
         values, blank = bins.reduced(array[:, :units], shown.masked[0, :steps], scale.diverging)
         labels = [str(unit).rjust(margin - 1) + " " for unit in shown.units[name]]
         draw = _coloured if colours else _plain
@@ -151,8 +151,8 @@ def _finite_mean(values: Array) -> Array:
     return np.asarray(total / np.maximum(1, finite.sum(axis=0)))
 
 
-def _title(name: str, scale: Scale, width: int, colours: bool) -> Text:
-    """``f  forget gate   0 ██████ 1``, the description left out where there is no room."""
+def _title(name: str, scale: Scale, width: int, colours: bool) -> list[Text]:
+    """``f  forget gate   0 ██████ 1``; without room, no description, then a line for the scale."""
     legend = Text(short_number(scale.low) + " ")
     if colours:
         for k in range(LEGEND_CELLS):
@@ -166,10 +166,9 @@ def _title(name: str, scale: Scale, width: int, colours: bool) -> Text:
     description = DESCRIPTIONS.get(base_name(name), "")
     if description and cell_len(f"{name}  {description}   ") + legend.cell_len <= width:
         title.append("  " + description)
-    if title.cell_len + 3 + legend.cell_len <= width:
-        title.append("   ")
-        title.append_text(legend)
-    return title
+    if title.cell_len + 3 + legend.cell_len > width:
+        return [title, legend]
+    return [Text.assemble(title, "   ", legend)]
 
 
 def _coloured(
@@ -182,7 +181,7 @@ def _coloured(
     """Two units a line: ``▀`` has the upper one's colour, and the lower one's behind it."""
     lines = []
     for top in range(0, len(fractions), 2):
-        line = Text(labels[top], "dim")
+        line = Text.assemble((labels[top], "dim"))
         for column, hidden in enumerate(blank):
             if hidden:
                 line.append(" " * cells)

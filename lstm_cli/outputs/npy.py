@@ -21,7 +21,13 @@ PIECE_BYTES = 1 << 24
 
 
 def header_bytes(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
-    """The header of an array in C order, always ``HEADER_BYTES`` long."""
+    """The header of an array in C order, always ``HEADER_BYTES`` long.
+
+    Raises:
+        ValueError: for Python objects, which would have to be pickled.
+    """
+    if dtype.hasobject:
+        raise ValueError(f"an array of Python objects ({dtype}) cannot be written")
     values = {
         "descr": npy_format.dtype_to_descr(dtype),
         "fortran_order": False,

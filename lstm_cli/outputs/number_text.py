@@ -74,15 +74,14 @@ def as_doubles(array: Array) -> NDArray[np.float64]:
 
     0.1 in float32 is 0.100000001490…; nine digits of it would read back, and so does ``0.1``.
     """
-    doubles = array.astype(np.float64)
-    if array.dtype != np.float32:
-        return doubles
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):  # NaN, infinity and 0 go through and are used nowhere
+        doubles = array.astype(np.float64)
+        if array.dtype != np.float32:
+            return doubles
         digits_behind_point = 6 - np.floor(np.log10(np.abs(doubles)))
-    # Powers of ten are exact doubles up to 1e22, so that a quotient by one is rounded just once.
-    usable = (digits_behind_point >= 0) & (digits_behind_point < len(_POWERS))
-    scale = _POWERS[np.where(usable, digits_behind_point, 0).astype(np.intp)]
-    with np.errstate(invalid="ignore", over="ignore"):
+        # Powers of ten are exact doubles up to 1e22, so that a quotient by one is rounded once.
+        usable = (digits_behind_point >= 0) & (digits_behind_point < len(_POWERS))
+        scale = _POWERS[np.where(usable, digits_behind_point, 0).astype(np.intp)]
         rounded = np.rint(doubles * scale) / scale
         same = usable & (rounded.astype(np.float32) == array)
     return np.where(same, rounded, doubles)

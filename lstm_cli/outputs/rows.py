@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -46,7 +47,7 @@ class StepRows:
             sequence: which sequence.
             first: steps of that sequence that came before these.
         """
-        parts = [a[sequence].reshape(a.shape[1], -1) for a in arrays.values()]
+        parts = [_matrix(a[sequence]) for a in arrays.values()]
         steps = self._real_steps(sequence, first, len(parts[0]))
         numbers = np.arange(len(parts[0])) + self._layout.first_step + first
         for block in row_blocks(steps, len(self._template.specs)):
@@ -97,7 +98,7 @@ def _sequence_lines(form: RowForm, arrays: Mapping[str, Array], layout: Layout) 
     template = _template(form, keys, arrays, 1)
     for block in row_blocks(sequences, len(template.specs)):
         ids = [np.arange(sequences)[block][:, np.newaxis]] if keys else []
-        parts = [a[block].reshape(block.stop - block.start, -1) for a in arrays.values()]
+        parts = [_matrix(a[block]) for a in arrays.values()]
         yield _text(form, template, ids, parts)
 
 
@@ -115,7 +116,7 @@ def _weight_lines(form: RowForm, weights: Mapping[str, Array]) -> Iterator[str]:
 
 def _weight_cells(name: str, array: Array) -> Iterator[str]:
     """``kernel,0,3,0.25``; a vector is row 0."""
-    matrix = np.atleast_2d(array)
+    matrix = _matrix(array) if array.ndim > 1 else array.reshape(1, array.size)
     rows, columns = np.indices(matrix.shape).reshape(2, -1)
     literals = (_csv_cell(name) + ",", ",", ",", "\n")
     specs = ("%d", "%d", number_spec(array.dtype))
@@ -148,7 +149,7 @@ def _template(
     groups += [(name, a.shape[axes:], a.dtype) for name, a in arrays.items()]
     literals, specs, boolean = [""], list[str](), list[bool]()
     for name, shape, dtype in groups:
-        count = int(np.prod(shape))
+        count = prod(shape)
         specs += [number_spec(dtype)] * count
         boolean += [dtype.kind == "b"] * count
         if form == "csv":
@@ -168,8 +169,8 @@ def _json_list(name: str, shape: tuple[int, ...]) -> tuple[str, list[str], str]:
     if not shape:
         return f"{json_name(name)}:", [], ","
     before, between, after = f"{json_name(name)}:" + "[" * len(shape), [], "]" * len(shape) + ","
-    for k in range(1, int(np.prod(shape))):
-        closed = sum(k % int(np.prod(shape[axis:])) == 0 for axis in range(1, len(shape)))
+    for k in range(1, prod(shape)):
+        closed = sum(k % prod(shape[axis:]) == 0 for axis in range(1, len(shape)))
         between.append("]" * closed + "," + "[" * closed)
     return before, between, after
 
@@ -179,6 +180,11 @@ def _text(
 ) -> str:
     values = np.concatenate([*ids, *map(as_doubles, parts)], axis=1, dtype=np.float64)
     return template.text(values) if form == "csv" else template.json_text(values)
+
+
+def _matrix(array: Array) -> Array:
+    """A row for each entry of the first axis; ``-1`` would not do for empty arrays."""
+    return array.reshape(len(array), prod(array.shape[1:]))
 
 
 def _csv_line(cells: list[str]) -> str:

@@ -47,10 +47,18 @@ class SequenceOrder:
     def close(self) -> None:
         """Forget the pieces that wait."""
         if self._waiting is not None:
-            self._waiting.close()
+            close_quietly(self._waiting)
         self._waiting = None
 
     def _copy(self, source: IO[bytes], start: int, length: int) -> None:
         source.seek(start)
         for done in range(0, length, COPY_BYTES):
             self._file.write(source.read(min(COPY_BYTES, length - done)))
+
+
+def close_quietly(file: IO[bytes]) -> None:
+    """Close a file that nobody needs any more, even where its last bytes find no room."""
+    try:
+        file.close()
+    except OSError:
+        return

@@ -15,7 +15,7 @@ from .files import several_arrays
 from .npy import HEADER_BYTES, header_bytes, value_bytes, write_npy
 from .results import Layout, meta_text, table_shape
 from .rows import RowForm, StepRows
-from .sequence_order import SequenceOrder
+from .sequence_order import SequenceOrder, close_quietly
 
 
 class Sink(Protocol):
@@ -160,14 +160,6 @@ class BlockLines:
             pieces += [(sequence, text.encode()) for text in lines]
         self._steps += steps
         return pieces
-
-
-def close_quietly(file: BinaryIO) -> None:
-    """Close a file that is about to be removed, even where its last bytes find no room."""
-    try:
-        file.close()
-    except OSError:
-        return
 
 
 def _with_sequences(block: Mapping[str, Array], batched: bool) -> dict[str, Array]:

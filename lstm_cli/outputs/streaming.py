@@ -85,10 +85,12 @@ class StreamWriter:
         return self._sink
 
     def _discard(self) -> None:
-        if self._sink is not None:
-            self._sink.abandon()
-        if self._pending:
-            self._pending.discard()
+        try:
+            if self._sink is not None:
+                self._sink.abandon()
+        finally:
+            if self._pending:
+                self._pending.discard()
 
 
 def open_file(
@@ -145,7 +147,7 @@ def _sink(
     if form == "npz":
         return NpzSink(pending.path, layout.batched, meta, npz_limit)
     if form == "h5":
-        from .hdf5 import Hdf5Stream
+        from .hdf5 import Hdf5Sink
 
-        return Hdf5Stream(pending.path, pending.target, layout.batched, meta)
+        return Hdf5Sink(pending.path, layout.batched, meta)
     return TextSink(pending.path, form, layout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 
 import numpy as np
 from rich.text import Text
@@ -44,7 +45,7 @@ def trace_table(results: Results, width: int, height: int) -> Lines:
     shown = view(results)
     if not shown.tensors:
         return Lines([Text("nothing with steps to show")])
-    across = _bands(shown, _rows(shown, height - FIXED_LINES), width)
+    across = _bands(shown, _rows(shown, max(FEWEST_ROWS, height - FIXED_LINES)), width)
     rows = _rows(shown, max(FEWEST_ROWS, (height - 1) // len(across) - FIXED_LINES + 1))
     keys = _key_columns(shown, rows)
     styles = [_row_style(shown, row) for row in rows]
@@ -151,12 +152,12 @@ def _fitting(keys: Sequence[Column], groups: Sequence[Sequence[Column]], width: 
 
 
 def _notes(shown: View, rows: Sequence[Row], hidden_units: int, width: int) -> list[Text]:
-    sequences = {row[0] for row in rows if row} or {0}
-    steps = sum(int(shown.lengths[k]) for k in sequences if k < shown.sequences)
+    sequences = {row[0] for row in rows if row}
+    steps = sum(int(shown.lengths[k]) for k in sequences)
     missing = {
         "unit": hidden_units,
         "step": steps - sum(row is not None for row in rows),
-        "sequence": shown.sequences - len(sequences),
+        "sequence": int(np.count_nonzero(shown.lengths)) - len(sequences),
     }
     lines = left_out_note(missing, width)
     if any(row and shown.masked[row] for row in rows):
@@ -166,9 +167,9 @@ def _notes(shown: View, rows: Sequence[Row], hidden_units: int, width: int) -> l
 
 def _array_lines(array: Array, room: int, width: int) -> tuple[list[Text], int, int]:
     """Lines of one array, and how many of its rows and columns they leave out."""
-    matrix = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array.reshape(1, -1)
-    if not matrix.size:
+    if not array.size:
         return [Text("no values", "dim")], 0, 0
+    matrix = array.reshape(-1, array.shape[-1] if array.ndim else 1)
     chosen = ends(len(matrix), room)
     most = max(1, width // NARROWEST_COLUMN)
     number = number_format(matrix[[row for row in chosen if row is not None], :most])
@@ -184,7 +185,7 @@ def _array_lines(array: Array, room: int, width: int) -> tuple[list[Text], int, 
 
 
 def _row_count(array: Array) -> int:
-    return int(np.prod(array.shape[:-1]))
+    return prod(array.shape[:-1])
 
 
 def _shares(needs: Sequence[int], height: int) -> list[int]:

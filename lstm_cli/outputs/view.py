@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def view(results: Results) -> View:
     steps = results.steps()
     sequences, length = table_shape(steps, 2)
     tensors = {
-        name: a.reshape(sequences, length, -1)
+        name: a.reshape(sequences, length, prod(a.shape[2:]))
         for name, a in steps.items()
         if base_name(name) != "mask"
     }

@@ -58,7 +58,7 @@ def test_npz_takes_any_name(tmp_path: Path) -> None:
 
 
 def test_npz_refuses_objects(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="[Oo]bject"):
+    with pytest.raises(ValueError, match="Python objects"):
         write(tmp_path / "out.npz", Results({"h": np.array([None])}, {}, frozenset()))
     assert list(tmp_path.iterdir()) == []
 
@@ -114,7 +114,7 @@ def test_npy_larger_than_its_pieces(tmp_path: Path) -> None:
 
 
 def test_npy_of_several_arrays_says_what_to_choose(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="exactly one array.*--tensors, of h, forward/i, final_h"):
+    with pytest.raises(UsageError, match=r"exactly one array.*--tensors, of h, forward/i, final_h"):
         write(tmp_path / "out.npy", results(small()))
     assert list(tmp_path.iterdir()) == []
 
@@ -170,7 +170,7 @@ def test_json_is_one_document_with_null_for_nan() -> None:
             [[0, 0.0625], [None, None], [0.25, 0.3125]],
             [[0.375, 0.4375], [0.5, 0.5625], [0.625, 0.6875]],
         ],
-        "final_h": [[0.5, 0.625], [1.25, 1.375]],
+        "final_h": [[0.5, 0.625], [None, 1.375]],
         "mask": [[True, False, True], [True, True, True]],
         "lengths": [3, 2],
         "scale": 0.1,

@@ -130,11 +130,13 @@ def awkward_numbers(dtype: str) -> Any:
     kind = np.uint32 if dtype == "float32" else np.uint64
     bits = np.random.default_rng(5).integers(0, np.iinfo(kind).max, 3000, kind, endpoint=True)
     numbers = bits.view(dtype)
-    limits = np.finfo(numbers.dtype)
-    edges = [0.0, -0.0, limits.max, -limits.max, limits.tiny, limits.smallest_subnormal, limits.eps]
+    limits = np.finfo(dtype)
+    smallest = [limits.tiny, limits.smallest_subnormal, limits.eps]
+    edges = [0.0, -0.0, limits.max, -limits.max, *smallest]
     short = np.round(np.random.default_rng(6).normal(size=2000) * 100, 3)
     tens = 10.0 ** np.arange(-30, 31)
-    return np.concatenate([numbers, edges, short, tens, np.arange(0, 1, 0.001)]).astype(dtype)
+    decimals = np.concatenate([edges, short, tens, np.arange(0, 1, 0.001)])
+    return np.concatenate([numbers, decimals.astype(dtype)])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

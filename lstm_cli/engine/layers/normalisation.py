@@ -60,7 +60,7 @@ def normalization(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
     deviation = np.maximum(np.sqrt(variance), KERAS_EPSILON)
     array = x.array.astype(mean.dtype, copy=False)
     y = mean + array * deviation if operation.settings.get("invert") else (array - mean) / deviation
-    return Tensor(y, _mask(operation, x))
+    return Tensor(y, x.mask)
 
 
 @quiet
@@ -75,12 +75,7 @@ def rescaling(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
     for name, value in (("scale", scale), ("offset", offset)):
         if not _broadcasts(value.shape, array.shape):
             raise ShapeError("input", f"that a {name} of shape {value.shape} fits", array.shape)
-    return Tensor(array * scale + offset, _mask(operation, x))
-
-
-def _mask(operation: Operation, x: Tensor) -> Array | None:
-    """The mask that comes in, unless ``drops_mask`` says that it ends here."""
-    return None if operation.settings.get("drops_mask") else x.mask
+    return Tensor(array * scale + offset, x.mask)
 
 
 def _need_size(x: Array, axis: int, vector: Array) -> int:
