@@ -1,9 +1,28 @@
-"""What all tests share: the account of the golden files at the end of a session."""
+"""What all tests share: the command line, and the account of the golden files at the end."""
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from cli_runs import Cli
 from golden_files import REPORT
+
+
+@pytest.fixture
+def lstm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cli]:
+    """Runs a command line in an empty folder; what it changes in the process is put back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", os.environ.get("OPENBLAS_NUM_THREADS", "1"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("LSTM_DEBUG", raising=False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield Cli()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

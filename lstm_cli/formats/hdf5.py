@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from ..model import Array
+from .hdf5_heaps import check_heaps
 from .reading import Problem
 
 GZIP_LIMIT = 1100  # deflate cannot pack tighter than 1032 to 1
@@ -29,6 +30,8 @@ MANY = 10**6
 def opened(source: Path | bytes) -> Iterator[h5py.File]:
     """The open file; everything HDF5 finds wrong with it becomes a Problem."""
     try:
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+            check_heaps(stream)
         target = io.BytesIO(source) if isinstance(source, bytes) else source
         with h5py.File(target, "r") as file:
             yield file

@@ -505,10 +505,13 @@ SECOND[0, 0] = SMALL[0, 0]
 def unary_operation_cases():
     names = (
         "negative absolute square sign sin cos floor ceil round exp expm1 tanh sigmoid relu relu6 "
-        "elu selu gelu silu softplus softsign erf reciprocal zeros_like ones_like isnan"
+        "gelu erf reciprocal zeros_like ones_like isnan"
     )
     for name in names.split():
         operation_case(f"op_{name}", f"op_{name}", getattr(ops, name), 3 * SMALL)
+    for name in ("elu", "selu", "silu", "softplus", "softsign"):
+        settings = {"activation": name}
+        operation_case(f"op_{name}", "op_activation", getattr(ops, name), 3 * SMALL, settings)
     for name in ("sqrt", "rsqrt", "log", "log1p"):
         operation_case(f"op_{name}", f"op_{name}", getattr(ops, name), POSITIVE)
     operation_case("op_logical_not", "op_logical_not", ops.logical_not, FLAGS)
@@ -545,6 +548,13 @@ def reduction_cases():
         operation_case(f"op_{name}", f"op_{name}", partial(function, **kept), x, kept)
         operation_case(f"op_{name}_axes", f"op_{name}", partial(function, **over), x, over)
     operation_case("op_max_whole", "op_max", ops.max, SMALL)
+    for name in ("std", "var", "logsumexp"):
+        kept, over = {"axis": -1, "keepdims": True}, {"axis": (0, 2)}
+        operation_case(f"op_{name}", f"op_{name}", partial(getattr(ops, name), **kept), SMALL, kept)
+        function = partial(getattr(ops, name), **over)
+        operation_case(f"op_{name}_axes", f"op_{name}", function, SMALL, over)
+    settings = {"axis": -1, "epsilon": 1e-12}
+    operation_case("op_l2_normalize", "op_l2_normalize", ops.normalize, SMALL, settings)
     for name in ("argmax", "cumsum", "softmax", "flip"):
         settings = {"axis": 1}
         function = partial(getattr(ops, name), **settings)
@@ -562,12 +572,20 @@ def array_operation_cases():
         ("tile", "", {"repeats": (2, 1, 3)}),
         ("split", "", {"indices_or_sections": 2, "axis": -1}),
         ("split", "_at", {"indices_or_sections": [1], "axis": 1}),
+        ("take", "", {"indices": [1, 0], "axis": 1}),
+        ("swapaxes", "", {"axis1": 1, "axis2": 2}),
+        ("unstack", "", {"axis": 1}),
         ("pad", "", margins),
         ("pad", "_reflect", {**margins, "mode": "reflect"}),
     )
     for name, end, settings in cases:
         function = partial(getattr(ops, name), **settings)
         operation_case(f"op_{name}{end}", f"op_{name}", function, SMALL, settings)
+    settings = {"subscripts": "btf,fu->btu"}
+    function = partial(ops.einsum, settings["subscripts"])
+    operation_case("op_einsum", "op_einsum", function, [X, random("matrix", 3, 4)], settings)
+    difference = lambda x, y: ops.square(x - y)  # noqa: E731 - as tf.math.squared_difference
+    operation_case("op_squared_difference", "op_squared_difference", difference, [SMALL, SECOND])
     keys = ((every, every, 0), (every, -1), (..., None, slice(None, None, 2)))
     for k, key in enumerate(keys):
         function = partial(lambda x, key: x[key], key=key)
