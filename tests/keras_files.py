@@ -36,6 +36,7 @@ def lstm_by_hand(
     kernel: Array,
     recurrent: Array,
     bias: Array | None = None,
+    *,
     gate: Callable[[Array], Array] = sigmoid,
     act: Callable[[Array], Array] = np.tanh,
 ) -> dict[str, Array]:

@@ -11,7 +11,6 @@ from io import BytesIO
 from pathlib import Path
 
 import h5py
-import lstm_cli
 import numpy as np
 import pytest
 from golden_files import (
@@ -27,6 +26,10 @@ from golden_files import (
     scaled_error,
 )
 from keras_files import lstm_by_hand
+
+import lstm_cli
+from lstm_cli import Trace, Traces
+from lstm_cli.model import Layer
 
 ERAS = ("keras1", "keras2", "keras3", "tfkeras2")
 FOLDER = large_folder()
@@ -199,25 +202,30 @@ def check_runs(golden: Golden) -> None:
 # -- weights without an architecture
 
 
-def shape_of(layer: lstm_cli.Session | object) -> tuple[tuple[int, int], ...]:
-    recurrent = getattr(layer, "recurrent", None)
-    return tuple((cell.input_size, cell.units) for _, _, cell in recurrent.cells())
+def sizes(layer: Layer) -> list[tuple[int, int]]:
+    """Features and units of each cell."""
+    cells = layer.recurrent.cells() if layer.recurrent else ()
+    return [(cell.input_size, cell.units) for _, _, cell in cells]
+
+
+def cells_of(found: Trace | Traces) -> dict[str, Trace]:
+    """The trace of each cell by its part; ``""`` for a single one."""
+    return dict(found) if isinstance(found, Traces) else {"": found}
 
 
 def directly_alike(whole: lstm_cli.Model, alone: lstm_cli.Model, inputs: list[Array]) -> int:
     """Run each LSTM layer of ``alone`` on what it receives in ``whole``; how many were compared."""
     waiting = list(alone.lstm_layers)
     for layer in whole.lstm_layers:
-        twin = next(other for other in waiting if shape_of(other) == shape_of(layer))
+        twin = next(other for other in waiting if sizes(other) == sizes(layer))
         waiting.remove(twin)
         trace = lstm_cli.trace(
             whole, inputs, layer=layer.address, tensors=("h", "c", "i", "f", "g", "o", "x")
         )
-        parts = layer.recurrent.parts if layer.recurrent else ()
-        cells = [trace[part] for part in parts] if parts else [trace]
+        cells = cells_of(trace)
         initial = {
             "/".join(filter(None, (part, name))): cell.arrays[f"initial_{name}"]
-            for part, cell in zip(parts or ("",), cells, strict=True)
+            for part, cell in cells.items()
             for name in ("h", "c")
         }
         direct = lstm_cli.trace(
@@ -227,11 +235,10 @@ def directly_alike(whole: lstm_cli.Model, alone: lstm_cli.Model, inputs: list[Ar
             mask=trace.arrays.get("mask"),
             initial_state=initial,
         )
-        for part, cell in zip(parts or ("",), cells, strict=True):
-            again = direct[part] if parts else direct
+        for part, again in cells_of(direct).items():
             for name in ("h", "c", "i", "f", "g", "o"):
                 np.testing.assert_allclose(
-                    again.arrays[name], cell.arrays[name], rtol=0, atol=FLOAT32
+                    again.arrays[name], cells[part].arrays[name], rtol=0, atol=FLOAT32
                 )
     return len(whole.lstm_layers)
 

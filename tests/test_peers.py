@@ -10,10 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import lstm_cli
 import numpy as np
 import pytest
 from golden_files import NO_FOLDER, Array, large_folder, scaled_error
+
+import lstm_cli
 from lstm_cli.traces import Trace
 
 FOLDER = large_folder()
@@ -58,7 +59,7 @@ class Case:
 
     @property
     def x(self) -> Array:
-        return self.expected[f"{self.prefix}.x"]
+        return np.asarray(self.expected[f"{self.prefix}.x"])
 
     @property
     def mask(self) -> Array | None:
@@ -95,7 +96,7 @@ class Case:
         front = f"{self.prefix}.{short}"
         if name == "h_seq" and f"{front}.h_state_seq" in self.expected:
             name = "h_state_seq"
-        return self.expected[f"{front}.{name}"]
+        return np.asarray(self.expected[f"{front}.{name}"])
 
 
 @pytest.mark.parametrize(

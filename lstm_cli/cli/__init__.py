@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import NoReturn
@@ -14,7 +15,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # One thread is as fast at most sizes and starts sooner; it must be said before NumPy loads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        from .app import run_app
+        for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode shows ? for what it lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    from .app import run_app
 
         status = run_app(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:  # while the program was still being loaded

@@ -78,7 +78,7 @@ def read_sequence(source: str, options: RunOptions, inputs: Sequence[Input]) -> 
             raise UsageError("--window cuts one series; this INPUT holds several arrays")
         x = dict(file.arrays)
         unknown = [name for name in x if name not in {entry.name for entry in inputs}]
-        if unknown:
+        if 0 < len(unknown) < len(x):
             notes.append(f"{source} holds what is no input of the model: {listing(unknown)}")
         notes += [nonfinite_note(f"{source}, {name}", array) for name, array in x.items()]
     if options.lengths is not None:

@@ -52,6 +52,7 @@ def draw_trace(results: Results, heatmap: bool, title: str = "") -> None:
     width, height = terminal_size()
     if title:
         console.print(title, style="bold", markup=False)
+        height -= 1
     if heatmap:
         from ..outputs.heatmap import draws_in_colour, heat_map
 

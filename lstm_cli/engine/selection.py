@@ -106,7 +106,7 @@ def no_lstm_layer(model: Model) -> UsageError:
 def _refuse_trace(model: Model, layer: Layer) -> None:
     known = ", ".join(other.address for other in model.lstm_layers) or "none"
     raise UnsupportedFeatureError(
-        f"layer '{layer.address}' is a {layer.kind}, which has no LSTM gates or cell state to "
+        f"layer '{layer.address}' ({layer.kind}) has no LSTM gates or cell state to "
         f"trace (LSTM layers: {known}); 'lstm run --layer {layer.address}' shows what it returns",
         [layer.address],
     )

@@ -17,12 +17,8 @@ import numpy as np
 
 from ..model import Array
 from .hdf5_heaps import check_heaps
-from .reading import Problem
+from .reading import SMALL, Problem, may_unpack_to
 
-GZIP_LIMIT = 1100  # deflate cannot pack tighter than 1032 to 1
-USUAL_GZIP_LIMIT = 50  # far above what it makes of any weights but zeros
-SMALL = 2**20
-LARGE = 2**28
 MANY = 10**6
 
 
@@ -134,8 +130,7 @@ def read_array(dataset: Any) -> Array:
     declared = dataset.size * dataset.dtype.itemsize
     stored = dataset.id.get_storage_size()
     packed = dataset.compression is not None or dataset.id.get_create_plist().get_nfilters() > 0
-    limit = (GZIP_LIMIT if declared <= LARGE else USUAL_GZIP_LIMIT) if packed else 1
-    if declared > SMALL and declared > stored * limit:
+    if not (may_unpack_to(declared, stored) if packed else declared <= max(SMALL, stored)):
         raise Problem(f"{where} claims {declared:,} bytes, but the file holds {stored:,} for it")
     if dataset.dtype.kind not in "fiubV" or dataset.dtype.names:
         raise Problem(f"{where} should hold numbers, found {dataset.dtype}")

@@ -8,6 +8,7 @@ HDF5 File Format Specification.
 from __future__ import annotations
 
 import struct
+from os import SEEK_END
 from typing import BinaryIO
 
 from .reading import Problem
@@ -24,29 +25,29 @@ def check_heaps(file: BinaryIO) -> None:
     Raises:
         Problem: if one of them has sizes that cannot be.
     """
-    position, rest = 0, b""
-    while block := file.read(_BLOCK):
-        block = rest + block
-        start = block.find(_SIGNATURE)
-        while start >= 0:
-            _check_heap(file, position - len(rest) + start)
-            start = block.find(_SIGNATURE, start + 1)
-        position += len(block) - len(rest)
-        file.seek(position)
-        rest = block[-len(_SIGNATURE) + 1 :]
+    end = file.seek(0, SEEK_END)
+    for start in range(0, end, _BLOCK):
+        file.seek(start)
+        block = file.read(_BLOCK + len(_SIGNATURE) - 1)  # a signature may cross into the next one
+        found = block.find(_SIGNATURE)
+        while found >= 0:
+            _check_heap(file, start + found, end)
+            found = block.find(_SIGNATURE, found + 1)
 
 
-def _check_heap(file: BinaryIO, start: int) -> None:
+def _check_heap(file: BinaryIO, start: int, end: int) -> None:
+    """Walk over the objects of the heap at byte ``start`` of a file of ``end`` bytes."""
+    damaged = Problem(f"the HDF5 data is damaged or cut short (the heap at byte {start})")
     file.seek(start)
     header = file.read(_HEADER.size)
     size = _HEADER.unpack(header)[1] if len(header) == _HEADER.size else 0
-    body = file.read(size - _HEADER.size) if _HEADER.size < size <= file.seek(0, 2) else b""
-    if len(body) != size - _HEADER.size:
-        raise Problem(f"the HDF5 data is damaged or cut short (heap at byte {start})")
+    if not _HEADER.size <= size <= end - start:
+        raise damaged
+    body = file.read(size - _HEADER.size)
     position = 0
     while len(body) - position >= _OBJECT.size:
         index, _, length = _OBJECT.unpack_from(body, position)
         taken = _OBJECT.size + (length + 7) // 8 * 8 if index else length
         if not _OBJECT.size <= taken <= len(body) - position:
-            raise Problem(f"the HDF5 data is damaged (an object of the heap at byte {start})")
+            raise damaged
         position += taken

@@ -21,11 +21,10 @@ from .keras_listing import layers_of_groups, layers_of_tree
 from .keras_model import Source, model_with_graph, model_without_graph
 from .keras_paths import Node, add_variables, assign_paths, read_tree
 from .options import Options
-from .reading import Problem, as_mapping, as_text, describe, parse_json
+from .reading import Problem, as_mapping, as_text, describe, may_unpack_to, parse_json
 
 NO_ARCHITECTURE = "the file holds weights alone"
 MAX_MEMBER_BYTES = 16 * 2**30
-DEFLATE_LIMIT = 1100  # deflate cannot pack tighter than 1032 to 1
 
 
 # -- HDF5
@@ -243,8 +242,8 @@ def _archive(path: Path) -> Iterator[Member]:
                 if name not in archive.namelist():
                     return None
                 info = archive.getinfo(name)
-                packed = max(info.compress_size, 1) * DEFLATE_LIMIT
-                if info.file_size > min(MAX_MEMBER_BYTES, max(packed, 2**20)):
+                fits = may_unpack_to(info.file_size, info.compress_size)
+                if not fits or info.file_size > MAX_MEMBER_BYTES:
                     raise Problem(
                         f"member {name} claims {info.file_size:,} bytes, which is refused"
                     )

@@ -76,6 +76,11 @@ class Era(NamedTuple):
         return False
 
     @property
+    def explicit_masks_stay(self) -> bool:
+        """A mask given to a layer by hand goes on to later layers, in place of the implicit one."""
+        return not self.is_keras3 or self.numbers >= (3, 11)
+
+    @property
     def lists_lose_masks(self) -> bool:
         """Layers called on a list, such as merges, hand on no mask (Keras 3.0 to 3.3)."""
         return self.is_keras3 and self.numbers < (3, 4)

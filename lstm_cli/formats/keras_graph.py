@@ -156,7 +156,7 @@ class Graph:
             tuple(states),
             mask,
             settings or {},
-            mask_handed_on=not self.era.is_keras3,
+            mask_handed_on=self.era.explicit_masks_stay,
         )
         self.calls.append(found)
         number = len(self.calls) - 1
@@ -273,6 +273,8 @@ class Graph:
     ) -> list[Argument]:
         for layer in config.sublayers:
             values = self.apply(layer, Node([values]), prefix + layer.name, distributed)
+            if isinstance(self.calls[-1].layer.operation, Unsupported):
+                values = values[:1]  # what the next layer takes
         return values
 
 

@@ -155,8 +155,7 @@ class Assigned:
                 return None
             if other.shared is not None and other.shared == layer.shared:
                 return other
-            alike = (other.kind, other.name, dict(other.settings))
-            if other.shared is None and alike == (layer.kind, layer.name, dict(layer.settings)):
+            if other.shared is None and _alike(other, layer):
                 return other
         return None
 
@@ -177,6 +176,20 @@ class Assigned:
         for other, same in zip(earlier.walk(), layer.walk(), strict=True):
             if id(other) in self.arrays:
                 self.arrays[id(same)] = self.arrays[id(other)]
+
+
+def _alike(one: LayerConfig, other: LayerConfig) -> bool:
+    """Whether two configs can be those of one layer: the first of them has no number."""
+    if (one.kind, one.name) != (other.kind, other.name):
+        return False
+    return bool(_unnumbered(dict(one.settings)) == _unnumbered(dict(other.settings)))
+
+
+def _unnumbered(value: Any) -> Any:
+    """A config without the numbers of shared objects in it."""
+    if isinstance(value, dict):
+        return {k: _unnumbered(v) for k, v in value.items() if k != "shared_object_id"}
+    return [_unnumbered(each) for each in value] if isinstance(value, list) else value
 
 
 def _numbered(container: Node, key: str) -> list[Node]:

@@ -10,12 +10,22 @@ MAX_JSON_BYTES = 64 * 2**20
 """Far above any real architecture; a larger one is refused before it is parsed."""
 
 
+DEFLATE_LIMIT = 1100  # deflate cannot pack tighter than 1032 to 1
+USUAL_LIMIT = 50  # far above what it makes of any weights but zeros
+SMALL, LARGE = 2**20, 2**28
+
+
 class Problem(Exception):
     """Why a file cannot be read, as a clause; ``load`` adds the file's name."""
 
 
 class NotComputed(Exception):
     """Why one layer cannot be computed, as a clause; the rest of the file may still be of use."""
+
+
+def may_unpack_to(size: int, packed: int) -> bool:
+    """Whether ``packed`` bytes may be unpacked to the ``size`` that a file claims for them."""
+    return size <= max(SMALL, packed * (DEFLATE_LIMIT if size <= LARGE else USUAL_LIMIT))
 
 
 def parse_json(text: str | bytes, what: str) -> Any:

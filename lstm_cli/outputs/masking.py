@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..model import Argument, Call, Layer, Model, Operation, Recurrent, Reference
+from ..model import Argument, Call, Layer, Model, Operation, Recurrent, Reference, Unsupported
 
 KEEPING = frozenset(
     """
     activation add additive_attention attention average batch_normalization concatenate dense elu
-    identity layer_normalization leaky_relu maximum minimum multiply normalization prelu relu
-    rescaling softmax subtract thresholded_relu
+    group identity layer_normalization leaky_relu maximum minimum multiply normalization prelu relu
+    rescaling softmax subtract thresholded_relu time_distributed_model
     """.split()
 )
 """Operations that hand on the mask they get; every other one ends it."""
@@ -28,21 +28,27 @@ def is_masked(model: Model, layer: Layer) -> bool:
 def _reached(model: Model, call: Call) -> bool:
     if call.mask is not None:
         return True
-    recurrent = call.layer.recurrent
+    layer, recurrent = call.layer, call.layer.recurrent
+    if layer.distributed and layer.wrapper_mask == "unread":
+        return False
     if recurrent and call.initial_state and not recurrent.mask_beside_states:
         return False
-    return any(_carries(model, source) for source in _sources(model, call.arguments[:1]))
+    sources = _sources(model, call.arguments[:1])
+    return any(_carries(model, source, layer.distributed) for source in sources)
 
 
-def _carries(model: Model, call: Call) -> bool:
-    """Whether the output of ``call`` has a mask beside it."""
+def _carries(model: Model, call: Call, distributed: int) -> bool:
+    """Whether the output of ``call`` has a mask beside it.
+
+    One that reaches into a TimeDistributed begins in one: others have too few axes.
+    """
     waiting, seen = [call], set[int]()
     while waiting:
         call = waiting.pop()
         if id(call) in seen:
             continue
         seen.add(id(call))
-        if _begins_mask(call):
+        if _begins_mask(call) and call.layer.distributed >= distributed:
             return True
         if _keeps_mask(call):
             waiting += _sources(model, call.arguments)
@@ -58,6 +64,8 @@ def _begins_mask(call: Call) -> bool:
 
 def _keeps_mask(call: Call) -> bool:
     operation = call.layer.operation
+    if call.layer.wrapper_mask and not isinstance(operation, Unsupported):
+        return True
     if isinstance(operation, Recurrent):
         return operation.return_sequences
     if isinstance(operation, Operation):

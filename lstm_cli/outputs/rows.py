@@ -118,7 +118,7 @@ def _weight_cells(name: str, array: Array) -> Iterator[str]:
     """``kernel,0,3,0.25``; a vector is row 0."""
     matrix = _matrix(array) if array.ndim > 1 else array.reshape(1, array.size)
     rows, columns = np.indices(matrix.shape).reshape(2, -1)
-    literals = (_csv_cell(name) + ",", ",", ",", "\n")
+    literals = (csv_cell(name) + ",", ",", ",", "\n")
     specs = ("%d", "%d", number_spec(array.dtype))
     template = RowTemplate(literals, specs, np.zeros(3, np.bool_))
     for block in row_blocks(matrix.size, 3):
@@ -193,5 +193,6 @@ def _csv_line(cells: list[str]) -> str:
     return line.getvalue()
 
 
-def _csv_cell(text: str) -> str:
-    return _csv_line([text]).removesuffix("\n")
+def csv_cell(text: str) -> str:
+    """A text as a CSV cell, quoted where it must be."""
+    return text and _csv_line([text]).removesuffix("\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from zipfile import ZipFile
@@ -147,19 +147,17 @@ class BlockLines:
         self._rows: StepRows | None = None
         self._steps = 0
 
-    def of(self, block: Mapping[str, Array]) -> list[tuple[int, bytes]]:
+    def of(self, block: Mapping[str, Array]) -> Iterator[tuple[int, bytes]]:
         """The lines of one block, each piece with its sequence."""
         arrays = _with_sequences(block, self._layout.batched)
         sequences, steps = table_shape(arrays, 2)
-        pieces: list[tuple[int, bytes]] = []
         if self._rows is None:
             self._rows = StepRows(self._form, arrays, self._layout)
-            pieces.append((0, self._rows.header().encode()))
+            yield 0, self._rows.header().encode()
         for sequence in range(sequences):
-            lines = self._rows.lines(arrays, sequence, self._steps)
-            pieces += [(sequence, text.encode()) for text in lines]
+            for text in self._rows.lines(arrays, sequence, self._steps):
+                yield sequence, text.encode()
         self._steps += steps
-        return pieces
 
 
 def _with_sequences(block: Mapping[str, Array], batched: bool) -> dict[str, Array]:

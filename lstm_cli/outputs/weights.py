@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ..model import GATES, Array, Cell, Layer
 from .grid import Column, Lines, bands, clipped, grid
+from .rows import csv_cell
 
 STACKED = {"LSTM": GATES, "GRU": ("z", "r", "h"), "SimpleRNN": ("h",)}
 """Order of the gates in a cell's arrays, by its kind."""
@@ -135,7 +136,5 @@ def statistics_lines(rows: Sequence[WeightRow]) -> Iterator[str]:
         shape = "x".join(str(size) for size in row.shape)
         figures = [row.minimum, row.maximum, row.mean, row.std, row.norm]
         numbers = ["" if figure is None else f"{figure:.9g}" for figure in figures]
-        address = f'"{row.address}"' if "," in row.address else row.address
-        yield ",".join(
-            [address, row.part, row.tensor, row.gate, shape, *numbers, str(row.nan), str(row.inf)]
-        )
+        names = [csv_cell(name) for name in (row.address, row.part, row.tensor, row.gate)]
+        yield ",".join([*names, shape, *numbers, str(row.nan), str(row.inf)])

@@ -27,21 +27,13 @@ def read_file(path: Path) -> dict[str, Array]:
         batch = int(table.column("sequence")[-1]) + 1 if "sequence" in table.header else None
         shape = (-1,) if batch is None else (batch, len(table.values) // batch)
         names = dict.fromkeys(name.partition("[")[0] for name in table.header if "[" in name)
-        return {
-            name: table.columns(name)
-            .astype(np.float32)
-            .reshape(*shape, table.columns(name).shape[1])
-            for name in names
-        }
+        columns = {name: table.columns(name).astype(np.float32) for name in names}
+        return {name: a.reshape(*shape, a.shape[1]) for name, a in columns.items()}
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    batch = rows[-1]["sequence"] + 1
-    names = [name for name in rows[0] if name not in ("sequence", "step")]
-    return {
-        name: np.array([row[name] for row in rows], np.float32).reshape(
-            batch, len(rows) // batch, -1
-        )
-        for name in names
-    }
+    sequences = rows[-1]["sequence"] + 1
+    tensors = [name for name in rows[0] if name not in ("sequence", "step")]
+    values = {name: np.array([row[name] for row in rows], np.float32) for name in tensors}
+    return {name: a.reshape(sequences, -1, a.shape[1]) for name, a in values.items()}
 
 
 @pytest.mark.parametrize("extension", ["npz", "h5", "csv", "jsonl"])
@@ -83,13 +75,16 @@ def test_every_format_on_standard_output(lstm: Cli, form: str) -> None:
     done = lstm("states", MODEL, INPUT, "--tensors", "c", "-o", "-", "--format", form).succeeded()
     lstm("states", MODEL, INPUT, "--tensors", "c", "-o", "c.npy").succeeded()
 
-    found = {
-        "npy": lambda: np.load(io.BytesIO(done.out)),
-        "npz": lambda: done.npz["c"],
-        "csv": lambda: done.table.columns("c").astype(np.float32),
-        "jsonl": lambda: np.array([row["c"] for row in done.rows], np.float32),
-        "json": lambda: np.array(json.loads(done.text)["c"], np.float32),
-    }[form]()
+    if form == "npy":
+        found = np.load(io.BytesIO(done.out))
+    elif form == "npz":
+        found = done.npz["c"]
+    elif form == "csv":
+        found = done.table.columns("c").astype(np.float32)
+    elif form == "jsonl":
+        found = np.array([row["c"] for row in done.rows], np.float32)
+    else:
+        found = np.array(json.loads(done.text)["c"], np.float32)
     np.testing.assert_array_equal(found, np.load("c.npy"))
 
 
@@ -140,18 +135,22 @@ def test_a_refused_run_leaves_the_old_file_alone(lstm: Cli) -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["bad.csv", "old.npz"]
 
 
+KNOWN = "the extension decides the format; expected .npy, .npz, .csv, .jsonl, .h5"
+ONE_ARRAY = "npy holds exactly one array, and there are 2: choose one with --tensors, of h, c"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "q"], "q: the extension decides the format; expected .npy, .npz, .csv, .jsonl, .h5, found no extension"),
-        (["-o", "q.txt"], "q.txt: the extension decides the format; expected .npy, .npz, .csv, .jsonl, .h5, found '.txt'"),
+        (["-o", "q"], f"q: {KNOWN}, found no extension"),
+        (["-o", "q.txt"], f"q.txt: {KNOWN}, found '.txt'"),
         (["-o", "q.npz", "--format", "csv"], "q.npz ends in .npz, --format says csv"),
         (["-o", "-", "--format", "h5"], "h5 needs a file that can be sought in; use -o FILE.h5"),
-        (["--format", "npy"], "npy holds exactly one array, and there are 2: choose one with --tensors, of h, c; or write .npz"),
+        (["--format", "npy"], f"{ONE_ARRAY}; or write .npz"),
         (["-o", "."], ". is a folder; name a file in it"),
-        (["-o", "/dev/null"], "/dev/null: the extension decides the format; expected .npy, .npz, .csv, .jsonl, .h5, found no extension"),
+        (["-o", "/dev/null"], f"/dev/null: {KNOWN}, found no extension"),
     ],
-)  # fmt: skip
+)
 def test_targets_that_cannot_be_written(lstm: Cli, arguments: list[str], message: str) -> None:
     assert lstm("states", MODEL, INPUT, *arguments).refusal() == message
 
@@ -170,9 +169,8 @@ def test_an_output_that_is_an_input_is_refused_under_any_name(lstm: Cli) -> None
 
 def test_a_missing_folder_is_said_before_anything_is_read(lstm: Cli) -> None:
     message = lstm("states", "no_model.keras", INPUT, "-o", "missing/s.npz").refusal()
-    assert (
-        message == f"missing/s.npz: there is no folder '{Path('missing').resolve()}'; make it first"
-    )
+    folder = Path("missing").resolve()
+    assert message == f"missing/s.npz: there is no folder '{folder}'; make it first"
 
 
 def test_export_needs_a_target(lstm: Cli) -> None:

@@ -69,9 +69,8 @@ def test_states_have_no_place_in_a_table_of_steps_which_is_said(lstm: Cli) -> No
 
     assert done.code == 0
     assert done.table.header[:3] == ["sequence", "step", "output[0]"]
-    assert_close(
-        done.table.columns("output"), golden("bidirectional")["middle/output"].reshape(60, 12)
-    )
+    expected = golden("bidirectional")["middle/output"].reshape(60, 12)
+    assert_close(done.table.columns("output"), expected)
     assert done.notes == [
         "note: csv holds steps only; left out: forward_h, forward_c, backward_h, backward_c"
     ]

@@ -104,7 +104,11 @@ def test_layers_of_unequal_length_do_not_fit_into_one_table(lstm: Cli) -> None:
     assert shapes["lstm_1/h"][:2] == (2, 2)
 
 
-EVERY = "h, c, i, f, g, o, z_i, z_f, z_g, z_o, output, x, initial_h, initial_c, final_h, final_c"
+STEPS = "expected FROM:TO, such as 10:20, found"
+UNITS = "expected numbers and ranges, such as 0,3,7:12, found"
+STATES = "initial_h, initial_c, final_h, final_c"
+EVERY = f"h, c, i, f, g, o, z_i, z_f, z_g, z_o, output, x, {STATES}, kernel, recurrent_kernel, bias"
+NO_GATES = "has no LSTM gates or cell state to trace (LSTM layers: lstm)"
 
 
 @pytest.mark.parametrize(
@@ -113,23 +117,27 @@ EVERY = "h, c, i, f, g, o, z_i, z_f, z_g, z_o, output, x, initial_h, initial_c, 
         ("--steps", "3:4", "--steps 3:4: the sequence has steps 0 to 2"),
         ("--steps", "3", "--steps 3: the sequence has steps 0 to 2"),
         ("--steps", "2:1", "--steps 2:1: expected FROM:TO with TO above FROM, such as 10:20"),
-        ("--steps", "x", "--steps: expected FROM:TO, such as 10:20, found 'x'"),
-        ("--steps", "-2:", "--steps: expected FROM:TO, such as 10:20, found '-2:'"),
-        ("--steps", "1:2:3", "--steps: expected FROM:TO, such as 10:20, found '1:2:3'"),
+        ("--steps", "x", f"--steps: {STEPS} 'x'"),
+        ("--steps", "-2:", f"--steps: {STEPS} '-2:'"),
+        ("--steps", "1:2:3", f"--steps: {STEPS} '1:2:3'"),
         ("--units", "1", "--units: 'h' has units 0 to 0, found 1"),
-        ("--units", "", "--units: expected numbers and ranges, such as 0,3,7:12, found ''"),
-        ("--units", "3:1", "--units: expected numbers and ranges, such as 0,3,7:12, found '3:1'"),
-        ("--units", "-1", "--units: expected numbers and ranges, such as 0,3,7:12, found '-1'"),
-        ("--tensors", "q", f"no tensor 'q'; there is: {EVERY}, kernel, recurrent_kernel, bias, mask and 3 more"),
+        ("--units", "", f"--units: {UNITS} ''"),
+        ("--units", "3:1", f"--units: {UNITS} '3:1'"),
+        ("--units", "-1", f"--units: {UNITS} '-1'"),
+        ("--tensors", "q", f"no tensor 'q'; there is: {EVERY}, mask and 3 more"),
         ("--tensors", ",", "--tensors: expected names, such as h,c,f, found none"),
-        ("--tensors", "forward/h", "no tensor 'forward/h'; there is: h, initial_h, initial_c, final_h, final_c"),
-        ("--tensors", "mask", "no tensor 'mask'; there is: initial_h, initial_c, final_h, final_c"),
+        ("--tensors", "forward/h", f"no tensor 'forward/h'; there is: h, {STATES}"),
+        ("--tensors", "mask", f"no tensor 'mask'; there is: {STATES}"),
         ("--layer", "lstn", "no layer 'lstn'; there is: lstm, x"),
         ("--layer", "", "no layer ''; there is: x, lstm"),
         ("--layer", "lstm@1", "no call of a layer 'lstm@1'; there is: lstm"),
-        ("--layer", "x", "layer 'x' is a InputLayer, which has no LSTM gates or cell state to trace (LSTM layers: lstm); 'lstm run --layer x' shows what it returns"),
+        (
+            "--layer",
+            "x",
+            f"layer 'x' (InputLayer) {NO_GATES}; 'lstm run --layer x' shows what it returns",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("whole", [False, True])
 def test_what_is_not_there(lstm: Cli, option: str, value: str, message: str, whole: bool) -> None:
     """Alike where the sequence goes through in blocks and where it is read whole."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import lstm_cli
 import numpy as np
 import pytest
 from golden_files import COMMITTED, FLOAT32, Array
@@ -25,6 +24,8 @@ from keras_files import (
     sequential,
     write_hdf5,
 )
+
+import lstm_cli
 
 X = np.random.default_rng(3).normal(size=(2, 5, 3)).astype(np.float32)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import lstm_cli
 import numpy as np
 import pytest
 from golden_files import COMMITTED, Array
@@ -27,6 +26,8 @@ from keras_files import (
     write_groups,
     write_hdf5,
 )
+
+import lstm_cli
 
 KERNEL, RECURRENT, BIAS = random_lstm(1, 3, 4)
 NAMES = ("lstm/kernel:0", "lstm/recurrent_kernel:0", "lstm/bias:0")
@@ -285,7 +286,9 @@ def test_two_opaque_bytes_of_another_type(tmp_path: Path) -> None:
     refused(path, "unknown type: float8")
 
 
-@pytest.mark.parametrize("options", [{"compression": "gzip"}, {"chunks": (1, 4)}, {"shuffle": True}])
+@pytest.mark.parametrize(
+    "options", [{"compression": "gzip"}, {"chunks": (1, 4)}, {"shuffle": True}]
+)
 def test_packed_datasets(tmp_path: Path, options: dict[str, Any]) -> None:
     """Keras packs nothing, but ``h5repack`` does."""
     path = whole(tmp_path / "model.h5")

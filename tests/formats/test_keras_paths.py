@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import lstm_cli
 import numpy as np
 import pytest
 from golden_files import COMMITTED, Array
@@ -25,6 +24,7 @@ from keras_files import (
     write_archive,
 )
 
+import lstm_cli
 from lstm_cli.formats.keras_paths import snake_case
 
 FIRST, SECOND, THIRD = (random_lstm(seed, 4, 4) for seed in (1, 2, 3))
@@ -121,7 +121,12 @@ def test_ten_layers_of_a_class(tmp_path: Path) -> None:
 
 def test_names_that_the_file_keeps(tmp_path: Path) -> None:
     """From Keras 3.6 on a group carries its layer's name, which then decides over the order."""
-    tree = {"layers/lstm": [], "layers/lstm/cell": FIRST, "layers/lstm_1": [], "layers/lstm_1/cell": SECOND}
+    tree = {
+        "layers/lstm": [],
+        "layers/lstm/cell": FIRST,
+        "layers/lstm_1": [],
+        "layers/lstm_1/cell": SECOND,
+    }
     document = model_of(lstm("a", 4), lstm("b", 4))
     names = {"layers/lstm": "b", "layers/lstm_1": "a"}
     found = kernels(write_archive(tmp_path / "m.keras", document, tree, names=names))
@@ -259,7 +264,9 @@ def test_another_number_of_layers_is_refused(tmp_path: Path, tree: dict[str, lis
 
 
 def test_directory_is_an_unzipped_archive(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path / "m.keras", model_of(lstm("a", 4)), {"layers/lstm/cell": FIRST})
+    archive = write_archive(
+        tmp_path / "m.keras", model_of(lstm("a", 4)), {"layers/lstm/cell": FIRST}
+    )
     with zipfile.ZipFile(archive) as members:
         members.extractall(tmp_path / "folder")
     np.testing.assert_array_equal(kernels(tmp_path / "folder")["kernel"], FIRST[0])
@@ -281,7 +288,9 @@ def test_missing_keras_version(tmp_path: Path) -> None:
     ],
 )
 def test_members_that_are_missing(tmp_path: Path, member: str, message: str) -> None:
-    source = write_archive(tmp_path / "m.keras", model_of(lstm("a", 4)), {"layers/lstm/cell": FIRST})
+    source = write_archive(
+        tmp_path / "m.keras", model_of(lstm("a", 4)), {"layers/lstm/cell": FIRST}
+    )
     target = tmp_path / "less.keras"
     with zipfile.ZipFile(source) as members, zipfile.ZipFile(target, "w") as archive:
         for name in members.namelist():

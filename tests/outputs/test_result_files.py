@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from lstm_cli.errors import UsageError
+from lstm_cli.model import Activation
 from lstm_cli.outputs.files import FILE_FORMATS, left_out, write, write_stream
 from lstm_cli.outputs.results import Layout, Results, step_names
 
 META = {"layer": "lstm_1", "version": "0.1.0", "units": np.int64(2)}
+"""Values of NumPy's own types, which ``json`` does not know."""
 
 
 def small() -> dict[str, Any]:
@@ -195,3 +197,14 @@ def test_what_a_table_leaves_out_is_known() -> None:
     assert left_out("csv", results(small())) == ["final_h", "lengths"]
     assert left_out("jsonl", results(small())) == ["final_h", "lengths"]
     assert left_out("npz", results(small())) == []
+
+
+def test_meta_with_paths_and_activations(tmp_path: Path) -> None:
+    meta = {"source": tmp_path, "activation": Activation("tanh"), "sizes": np.array([1, 2])}
+    write(tmp_path / "out.npz", Results({"h": np.zeros(1)}, meta, frozenset()))
+    with np.load(tmp_path / "out.npz") as found:
+        assert json.loads(str(found["meta"])) == {
+            "source": str(tmp_path),
+            "activation": "tanh",
+            "sizes": [1, 2],
+        }

@@ -166,9 +166,10 @@ def test_json_reads_back_exactly(form: str, dtype: str) -> None:
 
 
 def test_short_decimals_stay_short() -> None:
-    x = np.array([[0.1], [12.34], [-0.001], [1e-5], [100], [1.5e6]], np.float32)
+    """Seven digits where they say it; a 1/3 in float32 takes nine."""
+    x = np.array([[0.1], [12.34], [0.1234567], [1e-5], [1 / 3], [1.5e6]], np.float32)
     lines = text("csv", {"x": x}, batched=False).splitlines()[1:]
-    assert lines == ["0,0.1", "1,12.34", "2,-0.001", "3,1e-05", "4,100", "5,1500000"]
+    assert lines == ["0,0.1", "1,12.34", "2,0.1234567", "3,1e-05", "4,0.333333343", "5,1500000"]
 
 
 def test_rows_beyond_one_formatting_block() -> None:

@@ -18,9 +18,10 @@ import pytest
 from lstm_cli.errors import OutputError, UsageError
 from lstm_cli.outputs import files
 from lstm_cli.outputs.files import FILE_FORMATS, write, write_stream
+from lstm_cli.outputs.hdf5_file import QuietFile
 from lstm_cli.outputs.pending import refuse_overwrite
 from lstm_cli.outputs.results import Layout, Results
-from lstm_cli.outputs.streaming import open_file
+from lstm_cli.outputs.streaming import StreamWriter, open_file
 
 LARGE = np.zeros((1, 20_000, 32), np.float32)
 OLD = b"what was there before"
@@ -79,6 +80,47 @@ def test_failed_stream_leaves_the_old_file(tmp_path: Path, form: str) -> None:
         stream(target, LARGE)
     assert target.read_bytes() == OLD
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("form", ["npz", "h5"])
+def test_failure_at_the_very_end(tmp_path: Path, form: str) -> None:
+    """The steps find room, and what is written last does not."""
+    target = tmp_path / f"out.{form}"
+    target.write_bytes(OLD)
+    writer = open_file(target, {}, Layout())
+    with at_most(100_000), pytest.raises(OutputError, match="could not be written"), writer:
+        finish_large(writer)
+    assert target.read_bytes() == OLD
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def finish_large(writer: StreamWriter) -> None:
+    writer.append({"h": LARGE[:, :10]})
+    writer.close({"final_h": LARGE})
+
+
+def test_pieces_that_wait_may_find_no_room_either(tmp_path: Path) -> None:
+    """All sequences but the first wait in a file of their own."""
+    with at_most(100_000), pytest.raises(OutputError, match="could not be written"):
+        stream(tmp_path / "out.npy", np.zeros((50, 1000, 1), np.float32))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hdf5_never_hears_of_a_full_disk(tmp_path: Path) -> None:
+    """Its library crashes when it cannot flush, so its file keeps the failure to itself."""
+    path = tmp_path / "file"
+    path.touch()
+    with QuietFile(path) as quiet, at_most(1000):
+        assert quiet.write(bytes(600)) == 600
+        quiet.check()
+        assert quiet.write(b"x" * 600) == 600
+        with pytest.raises(OSError, match="too large"):
+            quiet.check()
+        assert (quiet.readable(), quiet.writable(), quiet.seekable()) == (True, True, True)
+        quiet.seek(590)
+        buffer = bytearray(b"?" * 500)
+        assert quiet.readinto(buffer) == 500
+    assert bytes(buffer) == bytes(10) + b"x" * 400 + bytes(90)
 
 
 @pytest.mark.parametrize("form", FILE_FORMATS)
