@@ -14,11 +14,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 a check failed, 2 bad usage, file or data."""
     # One thread is as fast at most sizes and starts sooner; it must be said before NumPy loads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
-        for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode shows ? for what it lacks
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    from .app import run_app
+            stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? instead
+    try:
+        from .app import run_app
 
         status = run_app(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:  # while the program was still being loaded
