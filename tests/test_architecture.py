@@ -102,7 +102,7 @@ PARTS = {path.name.removesuffix(".py") for path in ROOT.iterdir()}
 
 def part_of(module: str) -> str:
     """``lstm_cli.engine.graph`` -> ``engine``; ``""`` for a name of the package itself."""
-    second = module.split(".")[1]
+    second = module.partition(".")[2].partition(".")[0]
     return second if second in PARTS else ""
 
 
@@ -128,7 +128,7 @@ def _wrong_imports(path: str, part: str, package: str, source: str) -> Iterator[
         if first in sys.stdlib_module_names:
             continue
         if first == "lstm_cli":
-            other = part_of(module)
+            other = part_of(module)  # "" stands for the package itself
             types = FOR_TYPES_ONLY.get(part, set()) if for_types else set()
             if part not in PUBLIC_API and other != part and other not in MAY_IMPORT[part] | types:
                 yield f"{where} imports {module}: {part} may not import {other or 'the package'}"

@@ -201,7 +201,7 @@ def test_return_state(tmp_path: Path) -> None:
 
 def test_stateful(tmp_path: Path) -> None:
     """A second call goes on where the first ended, where the file says so."""
-    shape = {"batch_input_shape": [2, None, 3]}
+    shape: dict[str, Any] = {"batch_input_shape": [2, None, 3]}
     stateful = lstm_cli.Session(small(tmp_path / "a.h5", stateful=True, **shape), stateful=True)
     first, second = (stateful.run(X)["output"] for _ in range(2))
     different(first, second)

@@ -17,11 +17,9 @@ BESIDE = ("mask", "lengths")
 """Arrays that go with any others, where the input has them."""
 
 _OUTPUTS = ("output_0", "output_1")
-_OTHER_ARRAYS = (
-    *("initial_h", "initial_c", "final_h", "final_c"),
+_WITHOUT_STEPS = (
+    *("initial_h", "initial_c", "final_h", "final_c", "lengths"),
     *("kernel", "recurrent_kernel", "bias"),
-    *BESIDE,
-    *_OUTPUTS,
 )
 
 
@@ -61,17 +59,17 @@ def computed_tensors(asked: Sequence[str] | None, default: Sequence[str]) -> lis
     Raises:
         NoSuchNameError: if a name is none that a file could hold.
     """
-    from ..engine.session import ALL_TENSORS
     from ..errors import NoSuchNameError
+    from ..traces import STEP_TENSORS
 
     if asked is None:
         return list(default)
     bases = dict.fromkeys(name.rsplit("/", 1)[-1] for name in asked)
     for base in bases:
-        if base not in ALL_TENSORS and base not in _OTHER_ARRAYS:
-            raise NoSuchNameError("tensor", base, (*ALL_TENSORS, *_OTHER_ARRAYS))
-    kept = ["output" if base in _OUTPUTS else base for base in bases]
-    return [name for name in dict.fromkeys(kept) if name in ALL_TENSORS]
+        if base not in STEP_TENSORS and base not in _WITHOUT_STEPS:
+            raise NoSuchNameError("tensor", base, (*STEP_TENSORS, *_WITHOUT_STEPS))
+    kept = dict.fromkeys("output" if base in _OUTPUTS else base for base in bases)
+    return [name for name in kept if name in STEP_TENSORS and name not in BESIDE]
 
 
 def wanted_arrays(

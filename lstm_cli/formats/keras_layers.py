@@ -66,8 +66,10 @@ def build_operation(layer: LayerConfig, arrays: list[Array], era: Era) -> Operat
         raise Problem(f"{layer.owner} is of an unknown class")
     if layer.class_name == "Normalization" and len(arrays) == 2:
         expected = expected[:2]
-    if _is_int8(layer):
-        return _dense_int8(layer, arrays, era)
+    if _is_quantised(layer):
+        arrays = _dequantised(layer, arrays)
+    if len(arrays) > len(expected) and isinstance(layer.settings.get("activation"), Mapping):
+        raise NotComputed("its activation is a layer with weights of its own")
     if len(arrays) != len(expected):
         names = ", ".join(var.name for var in expected) or "none"
         raise Problem(
@@ -107,29 +109,30 @@ def _dense(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
     return Operation("dense", {"activation": _activation(layer.settings, era)}, arrays)
 
 
-def _is_int8(layer: LayerConfig) -> bool:
+def _is_quantised(layer: LayerConfig) -> bool:
     dtype = layer.settings.get("dtype")
-    return (
-        layer.class_name == "Dense"
-        and isinstance(dtype, Mapping)
-        and "Quantized" in str(dtype.get("class_name"))
-    )
+    return isinstance(dtype, Mapping) and "Quantized" in str(dtype.get("class_name"))
 
 
-def _dense_int8(layer: LayerConfig, arrays: list[Array], era: Era) -> Operation:
-    """An int8 kernel with one scale a unit: kernel = int8 / scale."""
-    use_bias = layer.settings.boolean("use_bias", True)
-    dtype = layer.settings["dtype"].get("config", {})
+def _dequantised(layer: LayerConfig, arrays: list[Array]) -> list[Array]:
+    """Arrays of an int8 layer as it holds them otherwise: the last one is a scale to divide by.
+
+    A Dense has one scale for each unit, an Embedding one for each entry.
+    """
+    settings = layer.settings
+    dtype = settings["dtype"].get("config", {})
     mode = dtype.get("mode") if isinstance(dtype, Mapping) else None
-    if mode != "int8" or len(arrays) != 2 + use_bias or arrays[0].dtype != np.int8:
+    plain = 1 + (layer.class_name == "Dense" and settings.boolean("use_bias", True))
+    if mode != "int8" or layer.class_name not in ("Dense", "Embedding"):
         raise NotComputed(f"its weights are quantised as '{mode}'; only int8 is computed")
-    kernel, scale = arrays[0], arrays[-1]
-    if kernel.ndim != 2 or scale.shape != kernel.shape[1:]:
-        raise Problem(f"{layer.owner}: int8 kernel {kernel.shape} with scale {scale.shape}")
-    named = {"kernel": kernel.astype(np.float32) / scale.astype(np.float32)}
-    if use_bias:
-        named["bias"] = arrays[1]
-    return _dense(layer, named, era)
+    if len(arrays) != plain + 1 or arrays[0].dtype != np.int8:
+        raise NotComputed(f"it holds {len(arrays)} arrays, which is not Keras's form of int8")
+    values, scale = arrays[0], arrays[-1].astype(np.float32)
+    if layer.class_name == "Embedding":
+        scale = scale.reshape(-1, 1)
+    if values.ndim != 2 or scale.shape not in (values.shape[1:], (values.shape[0], 1)):
+        raise Problem(f"{layer.owner}: int8 weights {values.shape} with scale {scale.shape}")
+    return [values.astype(np.float32) / scale, *arrays[1:-1]]
 
 
 def _embedding(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:

@@ -32,9 +32,10 @@ import keras, numpy as np
 model = keras.saving.load_model({str(ARCHIVE)!r})
 x = np.loadtxt({str(INPUT)!r}, skiprows=1, dtype=np.float32).reshape(1, -1, 1)
 layer = model.get_layer("lstm")
-layer.return_sequences = layer.return_state = True
+shown_layer = keras.layers.LSTM(layer.units, return_sequences=True, return_state=True)
 inputs = keras.Input((None, 1))
-shown = keras.Model(inputs, layer(inputs))
+shown = keras.Model(inputs, shown_layer(inputs))
+shown_layer.set_weights(layer.get_weights())
 for rows in shown.predict(x, verbose=0):
     print(rows)
 """

@@ -73,7 +73,10 @@ def test_delimiters_are_found_by_looking(lstm: Cli, delimiter: str) -> None:
 
 def test_columns_are_chosen_by_name_or_number_in_any_order(lstm: Cli) -> None:
     lines = FORECASTER[1].read_text().splitlines()[:10]
-    swapped = ["day,temperature,month", *(f"a,{b},{a}" for a, b in (s.split(",") for s in lines[1:]))]
+    swapped = [
+        "day,temperature,month",
+        *(f"a,{b},{a}" for a, b in (s.split(",") for s in lines[1:])),
+    ]
     Path("x.csv").write_text("\n".join(swapped) + "\n")
 
     by_name = lstm("states", FORECASTER[0], "x.csv", "--columns", "month,temperature").succeeded()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,15 @@ from keras_files import lstm as lstm_layer
 
 INPUT = SAMPLES / "three_steps.csv"
 WEIGHTS = GOLDEN / "keras2" / "k2.0.0_theano_seq_emb.weights.h5"
-COMMANDS = (["inspect"], ["weights"], ["run", INPUT], ["states", INPUT])
+COMMANDS: tuple[Sequence[object], ...] = (
+    ["inspect"],
+    ["weights"],
+    ["run", INPUT],
+    ["states", INPUT],
+)
 
 
-def refusal(lstm: Cli, command: list[object], model: object) -> str:
+def refusal(lstm: Cli, command: Sequence[object], model: object) -> str:
     name, *inputs = command
     return lstm(name, model, *inputs).refusal()
 
@@ -244,9 +250,7 @@ def test_a_very_wide_layer(lstm: Cli) -> None:
     np.testing.assert_allclose(table.columns("c"), np.stack([c, c], axis=1), rtol=0, atol=1e-6)
 
 
-def test_an_error_inside_says_that_it_is_one(
-    lstm: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_inside_says_that_it_is_one(lstm: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object) -> None:
         raise RuntimeError("split\nin two")
 

@@ -107,7 +107,7 @@ def test_layers_of_unequal_length_do_not_fit_into_one_table(lstm: Cli) -> None:
 STEPS = "expected FROM:TO, such as 10:20, found"
 UNITS = "expected numbers and ranges, such as 0,3,7:12, found"
 STATES = "initial_h, initial_c, final_h, final_c"
-EVERY = f"h, c, i, f, g, o, z_i, z_f, z_g, z_o, output, x, {STATES}, kernel, recurrent_kernel, bias"
+EVERY = f"h, c, i, f, g, o, z_i, z_f, z_g, z_o, output, output_0, output_1, x, mask, {STATES}"
 NO_GATES = "has no LSTM gates or cell state to trace (LSTM layers: lstm)"
 
 
@@ -124,7 +124,7 @@ NO_GATES = "has no LSTM gates or cell state to trace (LSTM layers: lstm)"
         ("--units", "", f"--units: {UNITS} ''"),
         ("--units", "3:1", f"--units: {UNITS} '3:1'"),
         ("--units", "-1", f"--units: {UNITS} '-1'"),
-        ("--tensors", "q", f"no tensor 'q'; there is: {EVERY}, mask and 3 more"),
+        ("--tensors", "q", f"no tensor 'q'; there is: {EVERY}, lengths and 3 more"),
         ("--tensors", ",", "--tensors: expected names, such as h,c,f, found none"),
         ("--tensors", "forward/h", f"no tensor 'forward/h'; there is: h, {STATES}"),
         ("--tensors", "mask", f"no tensor 'mask'; there is: {STATES}"),

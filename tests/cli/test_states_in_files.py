@@ -180,7 +180,9 @@ def test_states_of_every_layer_are_saved_and_fed_back(lstm: Cli) -> None:
         "gru": dict(zip(names, gru, strict=True)),
         "lstm": dict(zip(names, random_lstm(2, 4, 2), strict=True)),
     }
-    write_hdf5(Path("m.h5"), sequential(layer("GRU", "gru", **settings), lstm_layer("lstm", 2)), groups)
+    write_hdf5(
+        Path("m.h5"), sequential(layer("GRU", "gru", **settings), lstm_layer("lstm", 2)), groups
+    )
     x = numbers.normal(size=(5, 600, 3)).astype(np.float32)
     np.save("x.npy", x)
     np.save("a.npy", x[:, :256])

@@ -201,7 +201,7 @@ def test_order_is_that_of_the_names(tmp_path: Path) -> None:
     """Groups list their members alphabetically: bias, kernel, recurrent_kernel."""
     path = whole(tmp_path / "model.h5")
     with h5py.File(path, "r") as file:
-        assert list(file["model_weights/lstm/lstm"])[0] == "bias:0"
+        assert next(iter(file["model_weights/lstm/lstm"])) == "bias:0"
     check_weights(path)
 
 

@@ -27,7 +27,7 @@ from keras_files import (
 import lstm_cli
 
 ARRAYS = random_lstm(1, 3, 4)
-GROUP = {name: array for name, array in zip("abc", ARRAYS, strict=True)}
+GROUP = dict(zip("abc", ARRAYS, strict=True))
 X = np.random.default_rng(5).normal(size=(2, 5, 3)).astype(np.float32)
 
 
@@ -182,7 +182,7 @@ def test_architectures_that_do_not_fit(tmp_path: Path, document: str, message: s
 
 
 def test_architecture_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(lstm_cli.UsageError, match="--architecture .*No such file"):
+    with pytest.raises(lstm_cli.UsageError, match=r"--architecture .*No such file"):
         lstm_cli.load(weights_alone(tmp_path), architecture=tmp_path / "no.json")
 
 
