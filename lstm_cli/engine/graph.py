@@ -198,10 +198,16 @@ class Executor:
         except LstmCliError as error:
             name = f"layer '{call.layer.address}' ({call.layer.kind})"
             raise type(error)(f"{name}: {error}") from error
-        except (ValueError, IndexError) as error:  # NumPy's own, of shapes that do not go together
+        except (ValueError, IndexError, OverflowError) as error:  # NumPy's own, of unfit shapes
             shapes = " and ".join(str(tensor.array.shape) for tensor in tensors)
             raise InputError(
                 f"layer '{call.layer.address}' ({call.layer.kind}) cannot take {shapes}: {error}"
+            ) from error
+        except MemoryError as error:
+            shapes = " and ".join(str(tensor.array.shape) for tensor in tensors)
+            raise InputError(
+                f"layer '{call.layer.address}' ({call.layer.kind}): what it makes of {shapes} does "
+                "not fit into memory; --batch-size computes fewer sequences at once"
             ) from error
 
     # -- layers without recurrence

@@ -15,7 +15,7 @@ from ..model import Array, Operation
 from .keras_activations import parse_activation
 from .keras_config import LayerConfig
 from .keras_era import Era
-from .reading import NotComputed, Problem, Settings
+from .reading import LARGEST, NotComputed, Problem, Settings
 
 Arrays = dict[str, Array]
 
@@ -298,10 +298,10 @@ def _pairs(key: str, name: str, rank: int, default: Any) -> Callable[..., Operat
         if not all(
             isinstance(pair, list)
             and len(pair) == 2
-            and all(isinstance(n, int) and n >= 0 for n in pair)
+            and all(isinstance(n, int) and 0 <= n <= LARGEST for n in pair)
             for pair in pairs
         ):
-            raise layer.settings.fail(key, "whole numbers from 0")
+            raise layer.settings.fail(key, f"whole numbers from 0 to {LARGEST:,}")
         shape: Any = pairs[0] if rank == 1 else pairs
         return Operation(name, {key: shape, "data_format": _data_format(layer.settings)})
 
@@ -339,7 +339,7 @@ def _permute(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
 
 
 def _repeat_vector(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
-    return Operation("repeat_vector", {"n": layer.settings.integer("n")})
+    return Operation("repeat_vector", {"n": layer.settings.integers("n", length=1)[0]})
 
 
 def _merge(name: str) -> Callable[[LayerConfig, Arrays, Era], Operation]:

@@ -13,6 +13,8 @@ MAX_JSON_BYTES = 64 * 2**20
 DEFLATE_LIMIT = 1100  # deflate cannot pack tighter than 1032 to 1
 USUAL_LIMIT = 50  # far above what it makes of any weights but zeros
 SMALL, LARGE = 2**20, 2**28
+LARGEST = 2**20
+"""Above every axis, window, stride, repetition or padding of a real layer."""
 
 
 class Problem(Exception):
@@ -130,7 +132,8 @@ class Settings(Mapping[str, Any]):
             not isinstance(value, Sequence)
             or not all(isinstance(v, int) and not isinstance(v, bool) for v in value)
             or (length is not None and len(value) != length)
+            or any(abs(v) > LARGEST for v in value)
         ):
             many = f"{length} whole numbers" if length else "a list of whole numbers"
-            raise self.fail(key, many)
+            raise self.fail(key, f"{many} up to {LARGEST:,}")
         return list(value)
