@@ -18,6 +18,7 @@ LSTM_CLASSES = {"LSTM", "CuDNNLSTM"}
 RECURRENT = {*LSTM_CLASSES, "GRU", "CuDNNGRU", "SimpleRNN"}
 CELLS = {"LSTMCell", "GRUCell", "SimpleRNNCell"}
 MAX_DEPTH = 50
+BIDIRECTIONAL_DEPTH = 10  # what it wraps is read twice, so 50 in each other would have no end
 
 CLASS_ALIASES = {
     "Convolution1D": "Conv1D",
@@ -145,8 +146,9 @@ def _layer(document: Any, where: str, as_lstm: tuple[str, ...], depth: int) -> L
         named=bool(name),
         shared=_whole(entry.get("shared_object_id")),
     )
+    deeper = depth + (BIDIRECTIONAL_DEPTH if class_name == "Bidirectional" else 1)
     found.sublayers = [
-        _layer(layer, f"a layer inside {owner}", as_lstm, depth + 1) for layer in layers
+        _layer(layer, f"a layer inside {owner}", as_lstm, deeper) for layer in layers
     ]
     if class_name in MODELS:
         _make_names_unique(found.sublayers)

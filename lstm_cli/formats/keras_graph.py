@@ -29,7 +29,7 @@ from ..model import (
 from .keras_config import CELLS, RECURRENT, LayerConfig
 from .keras_era import Era
 from .keras_functional import Nodes, input_specs
-from .keras_layers import KINDS, build_operation
+from .keras_layers import KINDS, build_operation, is_quantised
 from .keras_nodes import Node
 from .keras_op_layers import (
     arguments_in,
@@ -46,6 +46,8 @@ from .reading import NotComputed, Problem
 HALF_PRECISION = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
 DTYPES = {"float32", "float64", *HALF_PRECISION}
 MANY = 64
+MAX_CALLS = 50_000
+"""Above any real model; models that call each other twice, 30 deep, would go on for ever."""
 
 Weights = Mapping[int, list[Array]]
 """The arrays of each config that holds some, by the config's ``id``."""
@@ -88,6 +90,9 @@ class Graph:
             if is_recurrent(inner):
                 cells = [self.weights.get(id(cell), []) for cell in cell_configs(inner)]
                 operation = build_recurrent(inner, cells, self.era)
+            elif inner is not config and is_quantised(inner):
+                # Keras 3.15: TimeDistributed calls the layer past the code that knows of scales.
+                raise NotComputed("quantised weights under a TimeDistributed are not computed")
             elif inner.class_name in KINDS:
                 operation = build_operation(inner, self.weights.get(id(inner), []), self.era)
             else:
@@ -100,6 +105,11 @@ class Graph:
             self.note(
                 f"{inner.owner}: computed as the TensorFlow and JAX backends do; PyTorch's counts "
                 "the values at the edges again, and the file does not say which one it was"
+            )
+        if is_quantised(inner) and isinstance(operation, Operation):
+            self.note(
+                f"{inner.owner}: its int8 weights are multiplied out; the framework also rounds "
+                "what comes in to 8 bits, so its own results differ by about 1e-3"
             )
         dtype = self._dtype(inner, arrays)
         trainable = config.settings.boolean("trainable", True)
@@ -142,11 +152,14 @@ class Graph:
         """Add a call; the values it returns.
 
         Raises:
-            Problem: if a layer other than an input is called on nothing that the model computes.
+            Problem: if a layer other than an input is called on nothing that the model computes,
+                or there is no end of calls.
         """
         known = layer.kind != "Input" and not isinstance(layer.operation, Unsupported)
         if known and not any(isinstance(argument, Reference) for argument in arguments):
             raise Problem(f"layer '{layer.address}' ({layer.kind}) is called on no tensor")
+        if len(self.calls) >= MAX_CALLS:
+            raise Problem(f"its layers are called more than {MAX_CALLS:,} times")
         index = self._counts.get(id(layer), 0)
         self._counts[id(layer)] = index + 1
         found = Call(

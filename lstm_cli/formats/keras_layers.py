@@ -66,7 +66,7 @@ def build_operation(layer: LayerConfig, arrays: list[Array], era: Era) -> Operat
         raise Problem(f"{layer.owner} is of an unknown class")
     if layer.class_name == "Normalization" and len(arrays) == 2:
         expected = expected[:2]
-    if _is_quantised(layer):
+    if is_quantised(layer):
         arrays = _dequantised(layer, arrays)
     if len(arrays) > len(expected) and isinstance(layer.settings.get("activation"), Mapping):
         raise NotComputed("its activation is a layer with weights of its own")
@@ -109,9 +109,11 @@ def _dense(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
     return Operation("dense", {"activation": _activation(layer.settings, era)}, arrays)
 
 
-def _is_quantised(layer: LayerConfig) -> bool:
+def is_quantised(layer: LayerConfig) -> bool:
+    """Whether the layer's dtype is a policy of Keras 3 that has a mode such as ``int8``."""
     dtype = layer.settings.get("dtype")
-    return isinstance(dtype, Mapping) and "Quantized" in str(dtype.get("class_name"))
+    config = dtype.get("config") if isinstance(dtype, Mapping) else None
+    return isinstance(config, Mapping) and "mode" in config
 
 
 def _dequantised(layer: LayerConfig, arrays: list[Array]) -> list[Array]:

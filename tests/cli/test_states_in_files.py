@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,14 +68,15 @@ def test_a_number_fills_every_state(lstm: Cli) -> None:
 
 def test_names_may_have_the_layers_address_in_front(lstm: Cli) -> None:
     numbers = np.random.default_rng(0)
-    parts = {
+    parts: dict[str, Any] = {
         f"{part}/{state}": numbers.normal(size=(6, 6)).astype(np.float32)
         for part in ("forward", "backward")
         for state in "hc"
     }
     chosen = ["--layer", "bottom"]
     np.savez("short.npz", **parts)
-    np.savez("long.npz", **{f"bottom/{name}": array for name, array in parts.items()})
+    prefixed: dict[str, Any] = {f"bottom/{name}": array for name, array in parts.items()}
+    np.savez("long.npz", **prefixed)
 
     short = lstm("states", *BIDIRECTIONAL, *chosen, "--initial-state", "short.npz").succeeded()
     long = lstm("states", *BIDIRECTIONAL, *chosen, "--initial-state", "long.npz").succeeded()
@@ -107,7 +109,8 @@ def test_names_may_have_the_layers_address_in_front(lstm: Cli) -> None:
 def test_states_that_do_not_fit(
     lstm: Cli, arrays: dict[str, tuple[int, ...]], message: str
 ) -> None:
-    np.savez("s.npz", **{name: np.zeros(shape, np.float32) for name, shape in arrays.items()})
+    states: dict[str, Any] = {name: np.zeros(shape) for name, shape in arrays.items()}
+    np.savez("s.npz", **states)
     for command in ("states", "run"):
         done = lstm(command, MODEL, INPUT, "--initial-state", "s.npz")
         assert done.refusal() == message
