@@ -450,9 +450,7 @@ def test_more_numbered_layers_than_there_are(tmp_path: Path, count: int) -> None
 
 def test_numbers_that_look_like_a_heap_are_numbers(tmp_path: Path) -> None:
     """Weights may hold any bytes, those that begin a heap of libhdf5 among them."""
-    values = np.frombuffer(b"GCOL\x01\x00\x00\x00" + b"\x12\x34\x56\x3f" * 4, np.float32)
-    path = tmp_path / "numbers.h5"
-    with h5py.File(path, "w") as file:
-        file["values"] = values
-    with hdf5.opened(path) as file:
-        np.testing.assert_array_equal(hdf5.read_array(file["values"]), values)
+    kernel = KERNEL.copy()
+    kernel.reshape(-1)[:4] = np.frombuffer(b"GCOL\x01\x00\x00\x00" + b"\x12\x34\x56\x3f" * 2, "f4")
+    path = write_hdf5(tmp_path / "m.h5", MODEL, {"lstm": {**GROUP, "lstm/kernel:0": kernel}})
+    np.testing.assert_array_equal(lstm_cli.weights(lstm_cli.load(path))["kernel"], kernel)
