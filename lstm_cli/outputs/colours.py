@@ -38,9 +38,12 @@ def colour(fraction: float, diverging: bool) -> Color:
     return _scale(diverging)[round(min(1.0, max(0.0, fraction)) * (LEVELS - 1))]
 
 
-@cache
 def half_blocks(upper: Color, lower: Color | None) -> Style:
-    """The style in which ``▀`` shows two values; without a lower one the background stays."""
+    """The style in which ``▀`` shows two values; without a lower one the background stays.
+
+    Made anew each time: a style remembers how the first console wrote it, and another may have
+    other colours.
+    """
     return Style(color=upper, bgcolor=lower)
 
 
