@@ -17,6 +17,7 @@ import time
 import traceback
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -251,8 +252,8 @@ def attempt(path: Path) -> list[str]:
         size = layer.recurrent.input_size if layer.recurrent else 0
         one, name = np.ones((2, 3, size), np.float32), layer.address
         tries += [
-            lambda one=one, name=name: lstm_cli.trace(model, one, layer=name, direct=True),
-            lambda one=one, name=name: lstm_cli.run(model, one, layer=name, direct=True),
+            partial(lstm_cli.trace, model, one, layer=name, direct=True),
+            partial(lstm_cli.run, model, one, layer=name, direct=True),
         ]
     return ["ok", *(_outcome(each) for each in tries)]
 

@@ -19,7 +19,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? instead
     try:
         from .app import run_app
+        from .interrupts import hide_lost_interrupts
 
+        hide_lost_interrupts()
         status = run_app(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:  # while the program was still being loaded
         status = INTERRUPTED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -13,6 +12,7 @@ import typer
 
 from ..errors import LstmCliError
 from . import INTERRUPTED
+from .interrupts import INTERRUPTS
 from .notes import printable
 from .options import Command
 
@@ -65,7 +65,7 @@ def _lstm(
 
 def run_app(arguments: list[str]) -> int:
     """Run a command line; its exit code. Every failure is one sentence on standard error."""
-    _unwind_when_killed()
+    INTERRUPTS.install()
     try:
         chosen = arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
         app = build_app(COMMANDS if "_LSTM_COMPLETE" in os.environ else chosen)
@@ -95,18 +95,6 @@ def run_app(arguments: list[str]) -> int:
             f"this is an error in lstm itself: {type(error).__name__}: {error}. Please report it "
             "with the command and, if you can, the file; LSTM_DEBUG=1 shows where it happened"
         )
-
-
-def _unwind_when_killed() -> None:
-    """A polite kill, or a closed terminal, unwinds like Ctrl-C: nothing half-written stays."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _interrupt)
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _usage(error: Any) -> int:

@@ -6,6 +6,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from .interrupts import INTERRUPTS
 from .selecting import has_steps
 from .showing import note_left_out
 from .targets import Target
@@ -38,6 +39,7 @@ class Joined:
         rest = {n: a for n, a in results.arrays.items() if n not in results.per_step}
         begun = {n: a for n, a in self._without_steps.items() if _is_initial(n)}
         self._without_steps = {**rest, **begun}
+        INTERRUPTS.check()
         if not has_steps(results):
             return
         if self._writer is None:
@@ -52,6 +54,7 @@ class Joined:
         """
         if self._writer is None:
             return
+        INTERRUPTS.check()
         if self._target.is_table:
             note_left_out(self._target.name, self._without_steps)
         self._writer.close(self._without_steps)

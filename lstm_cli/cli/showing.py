@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .interrupts import INTERRUPTS
 from .notes import note
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def write_to_stdout(results: Results, form: str) -> None:
 def write_to_file(results: Results, target: Path) -> None:
     from ..outputs.files import format_of, left_out, write
 
+    INTERRUPTS.check()
     target.parent.mkdir(exist_ok=True)
     note_left_out(str(target), left_out(format_of(target), results))
     write(target, results)

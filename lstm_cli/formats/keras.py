@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import UsageError
 from ..model import Model
@@ -25,51 +25,67 @@ from .reading import Problem, as_mapping, as_text, describe, may_unpack_to, pars
 
 NO_ARCHITECTURE = "the file holds weights alone"
 MAX_MEMBER_BYTES = 16 * 2**30
+PARTS = ("metadata.json", "config.json", "model.weights.h5")
 
 
 # -- HDF5
 
 
+class Stored(NamedTuple):
+    """What an HDF5 file of the legacy layout holds: its arrays, and texts that may be empty."""
+
+    groups: list[WeightGroup]
+    architecture: str
+    version: str
+    backend: str
+
+
 def read_hdf5(path: Path, options: Options) -> Model:
     """Any HDF5 file of Keras: a whole model, or weights in the legacy or the path layout."""
     with hdf5.opened(path) as file:
-        if "model_config" in file.attrs:
-            return _whole_model(path, file, options)
-        if _is_legacy_weights(file):
-            return _legacy_weights(path, file, options)
-        return _path_weights(path, read_tree(file), options, "Keras HDF5, weights only (paths)")
+        stored = _stored(file)
+        top = read_tree(file) if stored is None else Node()
+    if stored is None:
+        return _path_weights(path, top, options, "Keras HDF5, weights only (paths)")
+    if stored.architecture:
+        return _whole_model(path, stored, options)
+    return _legacy_weights(path, stored, options)
 
 
-def _is_legacy_weights(file: Any) -> bool:
-    return any(name in file.attrs for name in ("layer_names", "layer_names0", "nb_layers"))
+def _stored(file: Any) -> Stored | None:
+    """What a file of the legacy layout holds; None for another layout."""
+    names = ("layer_names", "layer_names0", "nb_layers")
+    architecture, root = "", file
+    if "model_config" in file.attrs:
+        architecture = hdf5.attribute_text(file, "model_config") or "nothing"
+        root = hdf5.child(file, "model_weights")
+        if root is None:
+            raise Problem("it has a 'model_config', but no group 'model_weights'")
+    elif not any(name in file.attrs for name in names):
+        return None
+    version, backend = (
+        hdf5.attribute_text(file, name) or hdf5.attribute_text(root, name)
+        for name in ("keras_version", "backend")
+    )
+    return Stored(weight_groups(root), architecture, version, backend)
 
 
-def _whole_model(path: Path, file: Any, options: Options) -> Model:
+def _whole_model(path: Path, stored: Stored, options: Options) -> Model:
     _refuse_architecture(options, path)
-    document = parse_json(hdf5.attribute_text(file, "model_config"), "'model_config'")
-    root = hdf5.child(file, "model_weights")
-    if root is None:
-        raise Problem("it has a 'model_config', but no group 'model_weights'")
-    version = hdf5.attribute_text(file, "keras_version") or hdf5.attribute_text(
-        root, "keras_version"
-    )
-    backend = hdf5.attribute_text(file, "backend") or hdf5.attribute_text(root, "backend")
-    groups = weight_groups(root)
-    return _from_groups(
-        path, "Keras HDF5, whole model", document, (version, backend), groups, options
-    )
+    document = parse_json(stored.architecture, "'model_config'")
+    return _from_groups(path, "Keras HDF5, whole model", document, stored, options)
 
 
-def _legacy_weights(path: Path, file: Any, options: Options) -> Model:
-    groups = weight_groups(file)
-    version = hdf5.attribute_text(file, "keras_version")
-    backend = hdf5.attribute_text(file, "backend")
+def _legacy_weights(path: Path, stored: Stored, options: Options) -> Model:
+    groups, _, version, backend = stored
     container = "Keras HDF5, weights only"
     if options.architecture is not None:
         document = _architecture(options.architecture)
-        version = version or _text_of(document, "keras_version")
-        backend = backend or _text_of(document, "backend")
-        return _from_groups(path, container, document, (version, backend), groups, options)
+        stored = stored._replace(
+            version=version or _text_of(document, "keras_version"),
+            backend=backend or _text_of(document, "backend"),
+        )
+        return _from_groups(path, container, document, stored, options)
     rules = era(version or _version_of_names(groups), backend, clues(None, groups))
     layers, notes = layers_of_groups(groups, rules)
     if not version:
@@ -78,15 +94,10 @@ def _legacy_weights(path: Path, file: Any, options: Options) -> Model:
 
 
 def _from_groups(
-    path: Path,
-    container: str,
-    document: Any,
-    written: tuple[str, str],
-    groups: list[WeightGroup],
-    options: Options,
+    path: Path, container: str, document: Any, stored: Stored, options: Options
 ) -> Model:
     """A model from an architecture and legacy weight groups."""
-    version, backend = written
+    groups, _, version, backend = stored
     notes = []
     if not version:
         version = _version_of_config(document)
@@ -188,7 +199,8 @@ def read_archive(path: Path, options: Options) -> Model:
     """A ``.keras`` archive: ``metadata.json``, ``config.json`` and ``model.weights.h5``."""
     _refuse_architecture(options, path)
     with _archive(path) as member:
-        return _read_parts(path, "Keras archive (.keras)", member, options)
+        parts = {name: member(name) for name in PARTS}
+    return _read_parts(path, "Keras archive (.keras)", parts.get, options)
 
 
 def read_directory(path: Path, options: Options) -> Model:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model import Activation
 from .keras_era import Era
-from .reading import NotComputed, Problem, describe
+from .reading import NotComputed, Problem, as_number, describe
 
 PLAIN = frozenset(
     "celu elu exponential gelu glu hard_shrink hard_tanh linear log_sigmoid log_softmax mish relu "
@@ -58,10 +58,11 @@ def _serialised(value: Mapping[str, Any], era: Era) -> Activation:
             0,
             0.0,
         )
-        if kind == "LeakyReLU":
-            return Activation("leaky_relu", float(slope if slope is not None else 0.3))
-        if kind == "ELU":
-            return Activation("elu", float(slope if slope is not None else 1.0))
+        number = as_number(slope)
+        if kind == "LeakyReLU" and (slope is None or number is not None):
+            return Activation("leaky_relu", 0.3 if number is None else number)
+        if kind == "ELU" and (slope is None or number is not None):
+            return Activation("elu", 1.0 if number is None else number)
         if kind == "ReLU" and not slope and not bounded:
             return Activation("relu")
         if kind == "Softmax" and config.get("axis", -1) == -1:

@@ -327,9 +327,10 @@ def _flatten(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
 
 
 def _reshape(layer: LayerConfig, arrays: Arrays, era: Era) -> Operation:
-    target = [-1 if n is None else n for n in layer.settings.get("target_shape") or []]
-    if not all(isinstance(n, int) for n in target):
+    given = layer.settings.get("target_shape") or []
+    if not isinstance(given, list) or not all(n is None or isinstance(n, int) for n in given):
         raise layer.settings.fail("target_shape", "a list of whole numbers")
+    target = [-1 if n is None else n for n in given]
     return Operation("reshape", {"target_shape": target})
 
 

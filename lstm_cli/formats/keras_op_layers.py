@@ -13,6 +13,7 @@ from .keras_era import Era
 from .keras_graph_nodes import graph_node
 from .keras_layers import KINDS
 from .keras_nodes import Node
+from .keras_op_settings import check_settings
 from .keras_ops import OPS, Op, bind, keras3_op, known_op, tensorflow_op
 from .reading import NotComputed, Problem, describe
 
@@ -153,6 +154,9 @@ def op_call(config: LayerConfig, node: Node) -> tuple[Operation, list[Argument]]
     settings = {key: _setting(bound[key]) for key in op.settings if bound.get(key) is not None}
     if op is OPS["getitem"]:
         settings["key"] = _index(bound.get("key"))
+    if isinstance(settings.get("newshape"), int):
+        settings["newshape"] = [settings["newshape"]]
+    check_settings(op, settings)
     if config.class_name in TF_OP_CLASSES:
         settings = _as_keras(op, settings)
     if op.activation:

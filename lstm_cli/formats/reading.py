@@ -10,6 +10,8 @@ MAX_JSON_BYTES = 64 * 2**20
 """Far above any real architecture; a larger one is refused before it is parsed."""
 
 
+MAX_JSON_DEPTH = 300
+"""Far above any real architecture, and low enough for functions that call themselves."""
 DEFLATE_LIMIT = 1100  # deflate cannot pack tighter than 1032 to 1
 USUAL_LIMIT = 50  # far above what it makes of any weights but zeros
 SMALL, LARGE = 2**20, 2**28
@@ -35,10 +37,24 @@ def parse_json(text: str | bytes, what: str) -> Any:
     if len(text) > MAX_JSON_BYTES:
         raise Problem(f"{what} is {len(text):,} bytes long; at most {MAX_JSON_BYTES:,} are read")
     try:
-        return json.loads(text)
+        document = json.loads(text)
+        if _is_deeper(document, MAX_JSON_DEPTH):
+            raise RecursionError
+        return document
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Problem(f"{what} is not valid JSON ({reason})") from error
+
+
+def _is_deeper(document: Any, limit: int) -> bool:
+    """Whether lists and objects stand in each other more than ``limit`` deep."""
+    level = [document]
+    for _ in range(limit):
+        lists = [value for value in level if isinstance(value, list)]
+        objects = [value for value in level if isinstance(value, dict)]
+        level = [entry for value in lists for entry in value]
+        level += [entry for value in objects for entry in value.values()]
+    return bool(level)
 
 
 def as_mapping(value: Any, what: str) -> Mapping[str, Any]:
@@ -57,6 +73,16 @@ def as_text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise Problem(f"{what} should be a text, found {describe(value)}")
     return value
+
+
+def as_number(value: Any) -> float | None:
+    """A JSON number as a float; None for anything else, and for whole numbers beyond all floats."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def describe(value: Any) -> str:
@@ -100,9 +126,10 @@ class Settings(Mapping[str, Any]):
             value = as_mapping(value.get("config", {}), key).get("value")
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
+        number = as_number(value)
+        if number is None:
             raise self.fail(key, "a number")
-        return float(value)
+        return number
 
     def optional_number(self, key: str) -> float | None:
         return None if self._values.get(key) is None else self.number(key)

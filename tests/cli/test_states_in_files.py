@@ -269,7 +269,10 @@ def test_joined_chunks_begin_where_the_first_began(lstm: Cli) -> None:
     options = ["--initial-state", "0.25", "--save-state", "s.npz"]
     lstm("export", FORECASTER[0], *chunks, *options, "-o", "j.npz").succeeded()
 
-    arrays = load_npz(Path("j.npz"))
+    lstm("export", *FORECASTER, "--initial-state", "0.25", "-o", "w.npz").succeeded()
+    arrays, whole = load_npz(Path("j.npz")), load_npz(Path("w.npz"))
+    for name in ("c", "initial_h", "final_h"):
+        np.testing.assert_array_equal(arrays[name], whole[name])
     np.testing.assert_array_equal(arrays["initial_h"], np.full(8, 0.25, np.float32))
     np.testing.assert_array_equal(arrays["final_c"], arrays["c"][-1])
     np.testing.assert_array_equal(arrays["final_c"], load_npz(Path("s.npz"))["c"])

@@ -98,6 +98,13 @@ def test_version_of_another_kind_is_refused(tmp_path: Path, attribute: str) -> N
         lstm_cli.load(path)
 
 
+def test_whole_numbers_are_not_weights(tmp_path: Path) -> None:
+    """Quantised arrays, or counters of the right shape, are listed as unknown."""
+    arrays = [array.astype(np.int8) for array in random_lstm(3, 3, 4)]
+    model = lstm_cli.load(write_hdf5(tmp_path / "w.h5", None, {"lstm": group(arrays)}))
+    assert [layer.kind for layer in model.layers] == ["unknown"]
+
+
 def test_two_alike_are_a_bidirectional(tmp_path: Path) -> None:
     forward, backward = random_lstm(4, 3, 4), random_lstm(5, 3, 4)
     arrays = {
