@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.style import Style
 
 from lstm_cli.outputs.colours import LEVELS, colour
 from lstm_cli.outputs.heatmap import draws_in_colour, heat_map
@@ -27,6 +28,7 @@ def drawn(arrays: dict[str, Any], width: int = 80, height: int = 24, **layout: A
 
 def ansi(arrays: dict[str, Any], **layout: Any) -> str:
     results = Results(arrays, {}, step_names(arrays), Layout(**layout))
+    Style._add.cache_clear()  # Rich keeps styles as the first console of the process wrote them
     console = Console(
         file=io.StringIO(), width=40, color_system="truecolor", force_terminal=True, no_color=False
     )
