@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 INTERRUPTED = 130
 
@@ -14,6 +14,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 a check failed, 2 bad usage, file or data."""
     # One thread is as fast at most sizes and starts sooner; it must be said before NumPy loads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.stdout, sys.stderr = _open(sys.stdout), _open(sys.stderr)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? instead
@@ -26,3 +27,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:  # while the program was still being loaded
         status = INTERRUPTED
     sys.exit(status)
+
+
+def _open(stream: TextIO | None) -> TextIO:
+    """A standard stream; what goes to one that is closed goes nowhere."""
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w") if stream is None else stream

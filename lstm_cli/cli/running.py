@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .checks import check_combinations
@@ -217,7 +218,7 @@ def _hand_over(
     if target.kind == "terminal":
         return lambda number, results: _draw(options, number, results, heatmap, table)
     if target.kind == "folder":
-        return lambda number, results: write_to_file(results, target.paths[number])
+        return lambda number, results: _into_folder(results, target.paths[number])
     if target.kind == "merged":
         return _merging(options, target, stack)
     if len(options.inputs) > 1:
@@ -225,6 +226,11 @@ def _hand_over(
     if target.kind == "file":
         return lambda number, results: write_to_file(results, target.paths[0])
     return lambda number, results: write_to_stdout(results, target.form)
+
+
+def _into_folder(results: Results, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    write_to_file(results, path)
 
 
 def _draw(options: RunOptions, number: int, results: Results, heatmap: bool, table: bool) -> None:

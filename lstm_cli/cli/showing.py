@@ -26,7 +26,6 @@ def write_to_file(results: Results, target: Path) -> None:
     from ..outputs.files import format_of, left_out, write
 
     INTERRUPTS.check()
-    target.parent.mkdir(exist_ok=True)
     note_left_out(str(target), left_out(format_of(target), results))
     write(target, results)
 

@@ -32,15 +32,22 @@ def weights(
     Example: lstm weights sample_models/three_steps.keras
     """
     from .. import weights as arrays_of
-    from ..outputs.pending import refuse_overwrite
+    from ..errors import UsageError
+    from ..outputs.files import format_of
+    from ..outputs.pending import check_target, refuse_overwrite
     from ..outputs.results import Results
     from ..outputs.weights import statistics_lines, weight_statistics, weights_table
     from .showing import terminal_size, write_to_file
 
+    if output is not None:
+        read = [path for path in (options.model, options.architecture) if path is not None]
+        if format_of(output) == "npy":
+            raise UsageError(f"{output}: npy holds one array, and these are several; write .npz")
+        refuse_overwrite(output, read)
+        check_target(output)
     model = load_model(options)
     arrays = arrays_of(model, layer)
     if output is not None:
-        refuse_overwrite(output, [options.model])
         meta = {"source": model.path, "written_by": model.written_by, "gates": "i f g o"}
         write_to_file(Results(arrays, meta, frozenset()), output)
         return

@@ -186,7 +186,7 @@ class Executor:
         found: Values,
     ) -> list[Tensor]:
         call = self.model.calls[number]
-        tensors = [_value(argument, live) for argument in call.arguments]
+        tensors = [value_of(argument, live) for argument in call.arguments]
         try:
             with np.errstate(all="ignore"):  # NaN and overflow are results, as in the framework
                 if call.layer.recurrent is not None:
@@ -229,7 +229,7 @@ class Executor:
         if call.settings:
             operation = replace(operation, settings={**operation.settings, **call.settings})
         if call.mask is not None:
-            given = _value(call.mask, live).array.astype(bool)
+            given = value_of(call.mask, live).array.astype(bool)
             tensors = [Tensor(tensors[0].array, given), *tensors[1:]]
         layer = call.layer
         if not layer.distributed:
@@ -328,7 +328,7 @@ class Executor:
         """The mask that the graph gives a recurrent layer."""
         recurrent = call.layer.recurrent
         if call.mask is not None:
-            mask = Tensor(_value(call.mask, live).array.astype(bool))
+            mask = Tensor(value_of(call.mask, live).array.astype(bool))
             return _folded(mask, call.layer).array
         if call.initial_state and recurrent is not None and not recurrent.mask_beside_states:
             return None
@@ -345,7 +345,7 @@ class Executor:
         """Initial states: given, else passed by the graph, else zeros."""
         call, states = self.model.calls[number], runner.zero_states(batch)
         if call.initial_state:
-            given = [_value(argument, live).array for argument in call.initial_state]
+            given = [value_of(argument, live).array for argument in call.initial_state]
             wanted = sum(len(state) for state in states.values())
             if len(given) != wanted:
                 raise InputError(f"expected {wanted} initial states, found {len(given)}")
@@ -384,7 +384,12 @@ def ordered_states(layer: Recurrent, states: Mapping[str, tuple[Array, ...]]) ->
     return [array for part in framework_order(layer) for array in states[part]]
 
 
-def _value(argument: Argument, live: Mapping[int, list[Tensor]]) -> Tensor:
+def value_of(argument: Argument, live: Mapping[int, list[Tensor]]) -> Tensor:
+    """What an argument stands for, among the values of calls.
+
+    Raises:
+        InputError: if the call returned fewer values.
+    """
     if isinstance(argument, Constant):
         return Tensor(argument.value)
     values = live[argument.call]

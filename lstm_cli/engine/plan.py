@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -184,7 +185,9 @@ def call_shapes(model: Model, needed: Sequence[int]) -> dict[int, list[tuple[int
     inputs = {
         entry.call: Tensor(empty_input(entry)) for entry in model.inputs if entry.call in needed
     }
-    values = executor.run(inputs, Request(), needed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the mean of no sequences is of no interest
+        values = executor.run(inputs, Request(), needed)
     return {number: [t.array.shape for t in tensors] for number, tensors in values.tensors.items()}
 
 
@@ -205,6 +208,9 @@ def with_output_shapes(model: Model) -> Model:
             refuse_unsupported(model, needed, output.name)
             shapes = call_shapes(model, needed)[output.reference.call]
         except LstmCliError:  # then the shape stays unknown, and a run will say why
+            outputs.append(output)
+            continue
+        if output.reference.output >= len(shapes):  # a split into fewer parts
             outputs.append(output)
             continue
         shape = shapes[output.reference.output]

@@ -79,10 +79,9 @@ class LayerRunner:
         real = _within(lengths, x.shape[1], mask)
         outputs, lasts = [], []
         for number, direction in enumerate(self.layer.directions):
-            aligned, last = self._direction(result, direction, x, states, real, keep, seen)
+            aligned, last = self._direction(result, direction, x, states, real, lengths, keep, seen)
             if lengths is not None:
                 _end(result, direction, aligned, lengths)
-                last = result.final[_last_part(direction)][0]
             lasts.append(last)
             if sequences:
                 # In processing order; of two directions the second is put back in input order.
@@ -102,6 +101,7 @@ class LayerRunner:
         x: Array,
         states: States,
         real: Array | None,
+        lengths: Array | None,
         keep: Collection[str],
         seen: Array | None,
     ) -> tuple[Array, Array]:
@@ -121,15 +121,17 @@ class LayerRunner:
             return hidden[-1], hidden[-1][:, end]
         shown = hidden[-1 if self.layer.reverse_state_order else 0]
         waiting = _before_first(real, reverse, seen)
-        aligned = _masked_output(direction.masked_output, hidden[-1], shown, real, waiting)
-        last = _masked_output(
-            direction.masked_last,
-            hidden[-1][:, end, None],
-            shown[:, end, None],
-            real[:, end, None],
-            waiting[:, end, None],
+        mirrored = _reversed(real, lengths)
+        aligned = _masked_output(
+            direction.masked_output, hidden[-1], shown, real, waiting, mirrored
         )
-        return aligned, last[:, 0]
+        if lengths is not None and not reverse:
+            end = np.maximum(lengths - 1, 0)
+        at = (np.arange(len(x)), end)  # each sequence's step that was read last
+        last = _masked_output(
+            direction.masked_last, hidden[-1][at], shown[at], real[at], waiting[at], mirrored[at]
+        )
+        return aligned, last
 
     def _merged(self, outputs: Sequence[Array]) -> list[Array]:
         if len(outputs) < 2 or self.layer.merge_mode is None:
@@ -147,10 +149,6 @@ def part_name(direction: Direction, k: int) -> str:
     """Name of cell ``k`` of a direction: ``""``, ``forward``, ``0``, ``backward/1``."""
     number = str(k) if len(direction.cells) > 1 else ""
     return "/".join(filter(None, (direction.name, number)))
-
-
-def _last_part(direction: Direction) -> str:
-    return part_name(direction, len(direction.cells) - 1)
 
 
 def _tensors(state: tuple[Array, ...]) -> set[str]:
@@ -180,14 +178,14 @@ def _end(result: LayerResult, direction: Direction, aligned: Array, lengths: Arr
                 array[beyond] = 0
 
 
-def _reversed(aligned: Array, lengths: Array | None) -> Array:
-    """Outputs (B, T, U) with each sequence's own steps in reverse; beyond its end nothing moves."""
+def _reversed(array: Array, lengths: Array | None) -> Array:
+    """(B, T, ...) with each sequence's own steps in reverse; beyond its end nothing moves."""
     if lengths is None:
-        return aligned[:, ::-1]
-    steps = np.arange(aligned.shape[1])
+        return array[:, ::-1]
+    steps = np.arange(array.shape[1])
     last = lengths[:, None] - 1
     order = np.where(steps <= last, last - steps, steps)  # (B, T)
-    return np.take_along_axis(aligned, order[..., None], axis=1)
+    return array[np.arange(len(array))[:, None], order]
 
 
 def _before_first(real: Array, reverse: bool, seen: Array | None) -> Array:
@@ -199,15 +197,16 @@ def _before_first(real: Array, reverse: bool, seen: Array | None) -> Array:
 
 
 def _masked_output(
-    rule: MaskedOutput, hidden: Array, first: Array, real: Array, waiting: Array
+    rule: MaskedOutput, hidden: Array, first: Array, real: Array, waiting: Array, mirrored: Array
 ) -> Array:
-    """Outputs (B, T, U) with the rule for masked steps applied.
+    """Outputs (B, T, U), or those of one step (B, U), with the rule for masked steps applied.
 
     Args:
         rule: see ``Direction.masked_output``.
         hidden: h of the last cell; it repeats at masked steps, so it is the previous output there.
         first: h of the cell whose state comes first, for the rule ``state``.
-        real, waiting: (B, T).
+        real, waiting: (B, T), or (B,).
+        mirrored: ``real`` with the steps in reverse.
     """
     if rule == "state":
         if first is hidden or first.shape != hidden.shape:
@@ -215,5 +214,5 @@ def _masked_output(
         return np.where(real[..., None], hidden, first)
     blank = ~real if rule == "zeros" else waiting
     if rule == "mirrored zeros":
-        blank = waiting | ~real[:, ::-1]
+        blank = waiting | ~mirrored
     return np.where(blank[..., None], hidden.dtype.type(0), hidden)

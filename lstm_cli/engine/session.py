@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..model import Array, Input, Model, Reference
 from ..traces import GATE_TENSORS, PRE_ACTIVATIONS, STATE_TENSORS, Trace, Traces
-from .graph import Request, Values
+from .graph import Request, Values, value_of
 from .inputs import (
     Given,
     batch_note,
@@ -164,7 +164,7 @@ class Session:
             names = _numbered("output", len(targets))
         found = dict(zip(names, (Reference(*target) for target in targets), strict=True))
         self.ended = frozenset(name for name, place in found.items() if place in self._aligned)
-        outputs = {name: values.tensors[p.call][p.output].array for name, p in found.items()}
+        outputs = {name: value_of(place, values.tensors).array for name, place in found.items()}
         for name in self.ended:
             outputs[name] = ended(outputs[name], np.asarray(lengths), self.output_batch_axis)
         return outputs

@@ -121,7 +121,7 @@ def _group_line(columns: Sequence[Column]) -> Text:
         group = columns[k].group
         end = next((n for n in range(k, len(columns)) if columns[n].group != group), len(columns))
         width = grid_width(columns[k:end])
-        name = clipped(group, width)
+        name = clipped_left(group, width)
         line.append(name, "bold")
         rule = width - cell_len(name) - 1
         line.append(" " + "─" * rule if group and rule > 0 else " " * (rule + 1), "dim")

@@ -145,4 +145,20 @@ def test_layers_without_gates_are_refused_by_kind(lstm: Cli) -> None:
         "layer 'praise' (Dense) has no LSTM gates or cell state to trace (LSTM layers: "
         "bottom, middle, top); 'lstm run --layer praise' shows what it returns"
     )
-    assert lstm("weights", MODEL, "-o", MODEL).refusal().startswith(str(MODEL))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("w.npy", "w.npy: npy holds one array, and these are several; write .npz"),
+        (
+            "w.txt",
+            "w.txt: the extension decides the format; expected .npy, .npz, .csv, .jsonl, .h5, "
+            "found '.txt'",
+        ),
+    ],
+)
+def test_where_weights_cannot_be_written(lstm: Cli, target: str, message: str) -> None:
+    assert lstm("weights", MODEL, "-o", target).refusal() == message
+    assert "there is no folder" in lstm("weights", MODEL, "-o", "missing/w.npz").refusal()
+    assert list(Path().iterdir()) == []

@@ -7,6 +7,7 @@ import pty
 import re
 import resource
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -96,6 +97,15 @@ def test_two_commands_in_a_row() -> None:
 
     assert (second.code, second.err) == (0, "")
     assert second.table.values.shape == (3, 2)
+
+
+def test_streams_that_are_closed() -> None:
+    line = shlex.join(command("states", MODEL, INPUT))
+    for closed, code in (("1>&-", 0), ("2>&-", 0), ("<&-", 0), ("--layer no 2>&-", 2)):
+        done = subprocess.run(
+            ["sh", "-c", f"{line} {closed}"], capture_output=True, check=False, env=environment()
+        )
+        assert (done.returncode, done.stderr) == (code, b"")
 
 
 # -- disks
