@@ -10,6 +10,7 @@ LstmCliError                    catch this one to catch them all
 ├── NoSuchNameError             a layer, tensor or column that does not exist
 │   └── AmbiguousNameError          a name that means several things
 ├── UsageError                  options or arguments that do not go together
+├── MissingExtraError           a library that is not installed is needed
 └── OutputError                 a result that could not be written
 """
 
@@ -86,6 +87,15 @@ class AmbiguousNameError(NoSuchNameError):
 
 class UsageError(LstmCliError):
     """Options or arguments do not go together."""
+
+
+class MissingExtraError(LstmCliError):
+    """A library of an extra is needed and not installed; the message says how to install it."""
+
+    def __init__(self, feature: str, libraries: str, extra: str) -> None:
+        """``feature``: what needs it, as in ``reading TFLite files``."""
+        super().__init__(f"{feature} needs {libraries}: pip install 'lstm-cli[{extra}]'")
+        self.feature, self.libraries, self.extra = feature, libraries, extra
 
 
 class OutputError(LstmCliError):

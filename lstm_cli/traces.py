@@ -72,7 +72,8 @@ class Trace:
         return State(self.arrays["final_h"], self.arrays["final_c"])
 
     def __repr__(self) -> str:
-        b, t, u = self.arrays["h"].shape
+        b, t = self.arrays["h"].shape[:2]
+        u = self.arrays["final_c"].shape[1]
         return f"<Trace of {self.meta.get('layer')}: B={b} T={t} U={u}>"
 
 

@@ -56,7 +56,7 @@ def cut(x: Array, axis: int, start: int, stop: int) -> Array:
 @pytest.mark.parametrize("golden", MODELS, ids=IDS)
 def test_each_of_unequal_sequences_is_as_if_alone(golden: Golden, tmp_path: Path) -> None:
     model, inputs = opened(golden, tmp_path)
-    batch_axis = model.inputs[0].batch_axis
+    batch_axis = model.inputs[0].batch_axis or 0
     sequences, steps = inputs[0].shape[batch_axis], inputs[0].shape[1 - batch_axis]
     lengths = np.array([steps, *(max(1, steps - 1 - k) for k in range(sequences - 1))])
     for traced in (False, True):
@@ -96,7 +96,7 @@ def _assert_nothing_beyond(name: str, beyond: Array) -> None:
 @pytest.mark.parametrize("golden", MODELS, ids=IDS)
 def test_blocks_put_together_are_the_whole(golden: Golden, tmp_path: Path) -> None:
     model, inputs = opened(golden, tmp_path)
-    axis = 1 - model.inputs[0].batch_axis
+    axis = 1 - (model.inputs[0].batch_axis or 0)
     if any(x.ndim < 3 for x in inputs) and len(inputs) > 1:
         pytest.skip("an input without steps cannot be cut")
     steps = inputs[0].shape[axis]

@@ -40,7 +40,8 @@ def run(
     """What the framework would return: the model's prediction, or what one layer returns.
 
     Without --layer the model's own outputs; with it what that layer returns there, recurrent or
-    not. The states of a recurrent layer are named state_h and state_c.
+    not. States are named as the framework has them: state_h and state_c; h_n and c_n of a PyTorch
+    layer; Y, Y_h and Y_c of an ONNX node.
 
     Example: lstm run sample_models/three_steps.keras sample_models/three_steps.csv
     """
@@ -56,9 +57,10 @@ def run(
             return_state=return_state,
         )
         arrays = choose(arrays, asked)
-        per_step = frozenset(name for name, array in arrays.items() if array.ndim > 2)
+        axes = {name: session.axes[name] for name in arrays}
+        per_step = frozenset(name for name in arrays if axes[name].steps is not None)
         meta = {"source": session.source.path, "written_by": session.source.written_by}
         lengths = data.lengths if per_step and per_step <= session.ended else None
-        return Computed(arrays, meta, per_step, session.output_batch_axis, lengths)
+        return Computed(arrays, meta, per_step, axes, lengths)
 
     run_inputs(options, compute, table=False)

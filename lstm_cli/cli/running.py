@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .checks import check_combinations
@@ -13,7 +14,7 @@ from .joining import Joined
 from .loading import InputData, load_model, read_initial_state, read_sequence
 from .notes import Notes
 from .options import RunOptions
-from .selecting import check_steps, has_steps, make_results
+from .selecting import Axes, check_steps, has_steps, make_results
 from .showing import draw_outputs, draw_trace, write_to_file, write_to_stdout
 from .targets import Target, find_target, input_names
 
@@ -30,14 +31,15 @@ class Computed(NamedTuple):
         arrays: by name in files, with a batch axis.
         meta: where they come from.
         per_step: names of the arrays with a time axis.
-        batch_axis: 1 where they are in the order of a time-major model.
+        axes: of arrays in the framework's own order, where they have their sequences and their
+            steps; of all others these are the first axes.
         lengths: of the sequences, where the arrays with a time axis follow them.
     """
 
     arrays: Mapping[str, Array]
     meta: Mapping[str, Any]
     per_step: frozenset[str]
-    batch_axis: int = 0
+    axes: Mapping[str, Axes] = MappingProxyType({})
     lengths: Array | None = None
 
 
@@ -45,11 +47,9 @@ def assumptions_of(session: Session) -> list[str]:
     """What had to be assumed about the file, but for what concerns other layers alone."""
     model = session.source
     others = {layer.address for layer in model.layers}
-    for name in session.names:
-        base = name.rpartition("@")[0]
-        others.discard(model.find(name if name in others or not base else base).address)
     if not session.names:
         return list(model.assumptions)
+    others -= {layer.address for layer in session.chosen_layers()}
     return [text for text in model.assumptions if text.partition(": ")[0] not in others]
 
 
@@ -100,22 +100,22 @@ def run_inputs(
     target = find_target(options)
     session = session or open_session(options)
     notes = Notes()
-    notes.say(assumptions_of(session))
+    assumptions = assumptions_of(session)
     state = read_initial_state(options.initial_state)
     with ExitStack() as stack:
         hand_over = _hand_over(options, target, stack, heatmap, table)
         first_step, chunk = 0, None
         for number, source in enumerate(options.inputs):
             data = read_sequence(source, options, session.model.inputs)
-            notes.say(data.notes)
             computed = compute(session, data, state if not options.stateful or not number else None)
-            notes.say(session.notes)
+            notes.say([*assumptions, *data.notes, *session.notes])
             if data.sequences:
                 computed = computed._replace(meta={**computed.meta, "sequences": data.sequences})
-            if target.is_table and computed.batch_axis:
-                computed = _batch_first(computed)
+            if target.is_table:
+                computed = _sequences_first(computed)
             if options.stateful and len(options.inputs) > 1:
-                chunk = _following(chunk, Chunk(data, session.had_batch_axis, computed.batch_axis))
+                moved = any(computed.axes.get(name, (0, 1)) != (0, 1) for name in computed.per_step)
+                chunk = _following(chunk, Chunk(data, session.had_batch_axis, moved))
             results, steps = _results(options, session, computed, first_step)
             if options.stateful:
                 first_step += steps
@@ -127,11 +127,11 @@ def run_inputs(
 
 
 class Chunk(NamedTuple):
-    """One of several consecutive inputs, and where its results have their axes."""
+    """One of several consecutive inputs; ``moved`` if its results do not begin (B, T, ...)."""
 
     data: InputData
     batched: bool
-    batch_axis: int
+    moved: bool
 
 
 def _following(before: Chunk | None, chunk: Chunk) -> Chunk:
@@ -148,8 +148,11 @@ def _following(before: Chunk | None, chunk: Chunk) -> Chunk:
             f"--stateful: {source} holds sequences of unequal length, which cannot all go on in "
             "the next input"
         )
-    if chunk.batch_axis:
-        raise UsageError("chunks of a time-major model are put together as .csv or .jsonl only")
+    if chunk.moved:
+        raise UsageError(
+            "chunks of results that do not begin with sequences and steps are put together as "
+            ".csv or .jsonl only"
+        )
     if before is not None and chunk.batched != before.batched:
         with_axis, without = (chunk, before) if chunk.batched else (before, chunk)
         raise UsageError(
@@ -164,21 +167,22 @@ def _following(before: Chunk | None, chunk: Chunk) -> Chunk:
     return chunk
 
 
-def _batch_first(computed: Computed) -> Computed:
-    """Results of a time-major model as a table has them: sequence by sequence."""
-    arrays = {
-        name: array.swapaxes(0, 1) if name in computed.per_step else array
-        for name, array in computed.arrays.items()
-    }
-    return computed._replace(arrays=arrays, batch_axis=0)
+def _sequences_first(computed: Computed) -> Computed:
+    """Results in any order of axes as a table has them: sequence by sequence, step by step."""
+    import numpy as np
+
+    arrays = dict(computed.arrays)
+    for name, axes in computed.axes.items():
+        front = [axis for axis in axes if axis is not None]
+        arrays[name] = np.moveaxis(arrays[name], front, range(len(front)))
+    return computed._replace(arrays=arrays, axes={})
 
 
 def _results(
     options: RunOptions, session: Session, computed: Computed, first_step: int
 ) -> tuple[Results, int]:
-    axis = 1 - computed.batch_axis
     counts = {
-        array.shape[axis if array.ndim > 2 else 1]
+        array.shape[computed.axes.get(name, (0, 1))[1] or 0]
         for name, array in computed.arrays.items()
         if name in computed.per_step
     }
@@ -191,7 +195,7 @@ def _results(
         options,
         per_step=computed.per_step,
         batched=session.had_batch_axis,
-        batch_axis=computed.batch_axis,
+        axes=computed.axes,
         first_step=first_step,
         lengths=computed.lengths,
     )

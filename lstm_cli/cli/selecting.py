@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .options import RunOptions
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
     from ..model import Array
     from ..outputs.results import Results
 
-_WITHOUT_UNITS = {"x", "mask", "lengths", "kernel", "recurrent_kernel", "bias"}
+Axes = tuple[int | None, int | None]
+"""Where an array has its sequences and its steps; None where it has none."""
+
+_WITHOUT_UNITS = {"x", "mask", "lengths"}
 
 
 def parse_steps(text: str | None) -> slice:
@@ -96,7 +100,7 @@ def make_results(
     *,
     per_step: frozenset[str],
     batched: bool,
-    batch_axis: int = 0,
+    axes: Mapping[str, Axes] = MappingProxyType({}),
     first_step: int = 0,
     lengths: Array | None = None,
 ) -> Results:
@@ -106,7 +110,8 @@ def make_results(
         arrays: by final name, each with a batch axis, save weights.
         per_step: those with a time axis.
         batched: whether the input had a batch axis; where it had none, results have none.
-        batch_axis: of arrays in the framework's own order (1 where the model is time-major).
+        axes: of arrays in the framework's own order, where they have their sequences and their
+            steps; of all others these are the first axes.
         first_step: the input's number of the first step in the arrays.
         lengths: of the sequences, where the arrays with a time axis follow them.
     """
@@ -118,15 +123,16 @@ def make_results(
     start = 0
     for name, whole in arrays.items():
         array = whole
-        if name in per_step:
-            axis = 1 - batch_axis if array.ndim > 2 else 1
+        batch, time = axes.get(name, (0, 1 if name in per_step else None))
+        if time is not None and name in per_step:
+            axis = time
             span, start = _span(steps, first_step, array.shape[axis])
             array = array[(slice(None),) * axis + (span,)]
         if units is not None and _has_units(name, array):
             array = _units(name, array, units)
             columns[name] = units
-        if not batched and not _is_weight(name):
-            array = array.take(0, axis=batch_axis if array.ndim > 2 else 0)
+        if not batched and not _is_weight(name) and batch is not None and array.ndim > batch:
+            array = array.take(0, axis=batch) if array.shape[batch] == 1 else array
         kept[name] = array
     ends = None if lengths is None else (lengths - start).clip(0)
     layout = Layout(batched=batched, first_step=start, units=columns, lengths=ends)
@@ -141,11 +147,14 @@ def _span(steps: slice, first: int, count: int) -> tuple[slice, int]:
 
 
 def _is_weight(name: str) -> bool:
-    return name.rsplit("/", 1)[-1] in ("kernel", "recurrent_kernel", "bias")
+    from ..outputs.results import WEIGHT_TENSORS, base_name
+
+    return base_name(name) in WEIGHT_TENSORS
 
 
 def _has_units(name: str, array: Array) -> bool:
-    return name.rsplit("/", 1)[-1] not in _WITHOUT_UNITS and array.ndim > 1
+    without = name.rsplit("/", 1)[-1] in _WITHOUT_UNITS or _is_weight(name)
+    return not without and array.ndim > 1
 
 
 def _units(name: str, array: Array, units: Sequence[int]) -> Array:

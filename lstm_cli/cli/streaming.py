@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from .tracing import computed_tensors, tracer, wanted_arrays
 
 if TYPE_CHECKING:
     from ..engine.session import Session
+    from ..model import Array
     from ..sequences import BlockSource
 
 BLOCK_STEPS = 8192
@@ -52,8 +53,6 @@ def run_or_stream(
     session = open_session(options)
     if _streams(options, target, default):
         reasons = session.time_mixing()
-        if not reasons and _rows_are_sequences(options, session):
-            reasons = ["each row of the text file is a sequence of its own"]
         if not reasons:
             _stream(session, options, target, default, everything, with_weights)
             return
@@ -84,19 +83,6 @@ def _is_archive(source: str) -> bool:
         return file.read(4) == ZIP_SIGNATURE
 
 
-def _rows_are_sequences(options: RunOptions, session: Session) -> bool:
-    """Whether a text file has a row a sequence; a pipe is taken as a row a step."""
-    from ..sequences import open_blocks
-
-    inputs = session.model.inputs
-    if len(inputs) != 1 or len(inputs[0].shape or "123") != 2:
-        return False
-    if not Path(options.inputs[0]).is_file():
-        return False
-    with open_blocks(options.inputs[0], columns=chosen_columns(options)) as source:
-        return stream_axis(source, session) is None
-
-
 def _is_large(options: RunOptions) -> bool:
     path = Path(options.inputs[0])
     return path.is_file() and path.stat().st_size > LARGE_BYTES
@@ -123,7 +109,7 @@ def _stream(
 
     inputs = session.model.inputs
     notes = Notes()
-    notes.say(assumptions_of(session))
+    assumptions = assumptions_of(session)
     asked = parse_names(options.tensors)
     tensors = computed_tensors(asked, default)
     with ExitStack() as stack:
@@ -135,14 +121,13 @@ def _stream(
                 dtype=reading_dtype(options, inputs),
             )
         )
-        notes.say(source.notes)
         advance = stack.enter_context(_progress(source))
         joined = Joined(target, stack)
         blocks = _checked(source, options, session, len(tensors), notes)
         state = read_initial_state(options.initial_state)
         done = 0
         for trace in session.stream(blocks, initial_state=state, tensors=tensors):
-            notes.say(session.notes)
+            notes.say([*assumptions, *source.notes, *session.notes])
             arrays = dict(trace.arrays)
             if with_weights:
                 arrays |= _weights(options)(session)
@@ -176,9 +161,9 @@ def _checked(
     that the engine's results do not depend on where they are cut stay so.
     """
     is_text = source.shape[0] is None
-    axis = stream_axis(source, session) or 0
+    axis, blocks = _blocks(source, session)
     done, warned = 0, False
-    for block in source.blocks(axis):
+    for block in blocks:
         whole = with_rank(block, session.model.inputs, is_text)
         if not warned and (text := nonfinite_note(options.inputs[0], whole, axis, done)):
             warned = True
@@ -202,17 +187,20 @@ def _steps_at_once(session: Session, sequences: int, tensors: int) -> int:
     return max(fitting - fitting % ALIGNED_STEPS, ALIGNED_STEPS)
 
 
-def stream_axis(source: BlockSource, session: Session) -> int | None:
-    """The axis of time in a file; None where a text file's rows are sequences of their own."""
+def _blocks(source: BlockSource, session: Session) -> tuple[int, Iterable[Array]]:
+    """The axis of time in what a file holds, and its blocks along that axis."""
+    import numpy as np
+
     inputs = session.model.inputs
     shape = inputs[0].shape if len(inputs) == 1 else None
     rank = 3 if shape is None else len(shape)
-    is_text = source.shape[0] is None  # text has rows until it ends
-    if is_text:
-        return None if rank == 2 and source.shape[1] != 1 else 0
-    if session.time_major and session.direct:
-        return 0
-    return 1 if len(source.shape) == rank else 0
+    if source.shape[0] is None:  # text, which has rows until it ends
+        if shape is not None and rank == 2 and (source.shape[1] != 1 or shape[1] == 1):
+            # A row a sequence: none of them is known as one before the last row is there.
+            return 1, [np.concatenate(list(source.blocks(0)))]
+        return 0, source.blocks(0)
+    batched = len(source.shape) == rank and not (session.time_major and session.direct)
+    return (1, source.blocks(1)) if batched else (0, source.blocks(0))
 
 
 def _progress(source: BlockSource) -> AbstractContextManager[Callable[[int], None]]:

@@ -19,7 +19,8 @@ BESIDE = ("mask", "lengths")
 _OUTPUTS = ("output_0", "output_1")
 _WITHOUT_STEPS = (
     *("initial_h", "initial_c", "final_h", "final_c", "lengths"),
-    *("kernel", "recurrent_kernel", "bias"),
+    *("kernel", "recurrent_kernel", "bias", "peepholes"),
+    *("projection", "projection_bias", "layer_norm"),
 )
 
 

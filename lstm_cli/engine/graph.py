@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, LstmCliError, ShapeError, UnsupportedFeatureError
+from ..errors import InputError, ShapeError, UnsupportedFeatureError
 from ..model import (
     Argument,
     Array,
     Call,
     Constant,
+    Foreign,
     Layer,
     Model,
     Operation,
-    Recurrent,
     Reference,
     Unsupported,
 )
+from .distributed import folded, time_first, unfolded, wrapper_mask
+from .foreign import Evaluators, evaluated
 from .layers import RULES
 from .recurrent import LayerResult, LayerRunner
+from .returns import passed_states, returned_arrays
 from .tensor import Tensor
 
-GROUPS = {"group", "time_distributed_model"}
+EITHER = "either"
+"""An operation that hands on the one of its arguments that is there: the branches of an If."""
+
+GROUPS = {"group", "time_distributed_model", EITHER}
 
 
 def needed_calls(model: Model, targets: Iterable[int]) -> list[int]:
@@ -43,9 +50,9 @@ def needed_calls(model: Model, targets: Iterable[int]) -> list[int]:
 
 def references(call: Call) -> list[Reference]:
     """The values that a call takes in."""
-    mask = () if call.mask is None else (call.mask,)
-    given: tuple[Argument, ...] = (*call.arguments, *call.initial_state, *mask)
-    return [argument for argument in given if isinstance(argument, Reference)]
+    given = (*call.arguments, *call.initial_state, call.mask, call.lengths)
+    values = [argument for argument in given if isinstance(argument, Reference)]
+    return values if call.condition is None else [*values, call.condition[0]]
 
 
 def refuse_unsupported(model: Model, needed: Iterable[int], wanted: str) -> None:
@@ -139,10 +146,18 @@ class Executor:
         model: the model.
         needed: the calls, in order.
         dtype: computes everything in it; None for each layer's own.
+        evaluators: who runs operators that are not ours.
     """
 
-    def __init__(self, model: Model, needed: Sequence[int], dtype: str | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        needed: Sequence[int],
+        dtype: str | None,
+        evaluators: Evaluators = MappingProxyType({}),
+    ) -> None:
         self.model, self.needed, self.dtype = model, needed, dtype
+        self._evaluators = evaluators
         self._runners: dict[int, LayerRunner] = {}
         self._operations: dict[tuple[int, str], Operation] = {}
         self._last_use = {ref.call: k for k in needed for ref in references(model.calls[k])}
@@ -165,13 +180,15 @@ class Executor:
         Args:
             inputs: the values of the calls that nothing feeds.
             request: what to keep on the way.
-            wanted: the calls whose outputs to return.
+            wanted: the calls whose outputs to return; those of calls that were not made, because
+                of their condition, are empty.
         """
         found = Values()
         live: dict[int, list[Tensor]] = {k: [tensor] for k, tensor in inputs.items()}
         for number in self.needed:
             if number not in live:
-                live[number] = self._call(number, live, request, found)
+                made = _is_made(self.model.calls[number], live)
+                live[number] = self._call(number, live, request, found) if made else []
             for ref in references(self.model.calls[number]):
                 if self._last_use[ref.call] == number and ref.call not in wanted:
                     live.pop(ref.call, None)
@@ -186,18 +203,27 @@ class Executor:
         found: Values,
     ) -> list[Tensor]:
         call = self.model.calls[number]
-        tensors = [value_of(argument, live) for argument in call.arguments]
+        tensors = [
+            value_of(argument, live)
+            for argument in call.arguments
+            if not _is_missing(argument, live)
+        ]
         try:
             with np.errstate(all="ignore"):  # NaN and overflow are results, as in the framework
                 if call.layer.recurrent is not None:
                     return self._recurrent(number, tensors, live, request, found)
+                if isinstance(call.layer.operation, Foreign):
+                    return self._foreign(call.layer.operation, tensors)
                 return self._plain(call, tensors, live)
         except ShapeError as error:
             name = f"layer '{call.layer.address}' ({call.layer.kind})"
             raise ShapeError(f"{name}: {error.name}", error.expected, error.found) from error
-        except LstmCliError as error:
+        except InputError as error:
             name = f"layer '{call.layer.address}' ({call.layer.kind})"
-            raise type(error)(f"{name}: {error}") from error
+            raise InputError(f"{name}: {error}") from error
+        except UnsupportedFeatureError as error:
+            name = f"layer '{call.layer.address}' ({call.layer.kind})"
+            raise UnsupportedFeatureError(f"{name}: {error}", error.features) from error
         except (ValueError, IndexError, OverflowError) as error:  # NumPy's own, of unfit shapes
             shapes = " and ".join(str(tensor.array.shape) for tensor in tensors)
             raise InputError(
@@ -212,16 +238,20 @@ class Executor:
 
     # -- layers without recurrence
 
+    def _foreign(self, operation: Foreign, tensors: Sequence[Tensor]) -> list[Tensor]:
+        arrays = [tensor.array for tensor in tensors]
+        return [Tensor(array) for array in evaluated(operation, arrays, self._evaluators)]
+
     def _plain(
         self, call: Call, tensors: list[Tensor], live: Mapping[int, list[Tensor]]
     ) -> list[Tensor]:
         operation = call.layer.operation
         if not isinstance(operation, Operation):
             raise TypeError(f"{call.layer.address} was not refused")
-        if operation.name == "group":
+        if operation.name in ("group", EITHER):
             return tensors
         if operation.name == "time_distributed_model":
-            mask = _wrapper_mask(call.layer, tensors[0].mask, tensors[1].mask)
+            mask = wrapper_mask(call.layer, tensors[0].mask, tensors[1].mask)
             return [Tensor(tensors[0].array, mask)]
         dtype = self._target(call.layer, call.arguments, tensors)
         tensors = [_cast(tensor, dtype) for tensor in tensors]
@@ -239,12 +269,12 @@ class Executor:
             for argument, tensor in zip(call.arguments, tensors, strict=True)
             if isinstance(argument, Reference)
         )
-        folded = [
-            tensor if isinstance(argument, Constant) else _folded(tensor, layer)
+        inner = [
+            tensor if isinstance(argument, Constant) else folded(tensor, layer)
             for argument, tensor in zip(call.arguments, tensors, strict=True)
         ]
-        results = _computed(operation, folded)
-        return [_unfolded(result, layer, outer) for result in results]
+        results = _computed(operation, inner)
+        return [unfolded(result, layer, outer) for result in results]
 
     def _target(
         self, layer: Layer, arguments: Sequence[Argument], tensors: Sequence[Tensor]
@@ -286,7 +316,7 @@ class Executor:
         layer, runner = call.layer, self.runner(call.layer)
         recurrent = runner.layer
         outer = tensors[0]
-        tensor = _folded(_time_first(outer) if recurrent.time_major else outer, layer)
+        tensor = folded(time_first(outer) if recurrent.time_major else outer, layer)
         x = tensor.array
         if x.ndim != 3 or x.shape[2] != recurrent.input_size:
             raise ShapeError("input", f"(B, T, {recurrent.input_size})", outer.array.shape)
@@ -302,7 +332,7 @@ class Executor:
             x,
             states,
             mask=mask,
-            lengths=request.lengths,
+            lengths=_lengths(call, live, request, x.shape),
             keep=request.keep.get(number, ()),
             sequences=recurrent.return_sequences or number in request.sequences,
             seen=request.seen.get(number),
@@ -310,17 +340,16 @@ class Executor:
         found.layers[number] = result
         if number in request.keep:
             found.inputs[number], found.masks[number] = x, mask
-        outputs = result.sequences if recurrent.return_sequences else result.last
+        outputs, returned = returned_arrays(recurrent, result)
         handed_on = mask if call.mask_handed_on and call.mask is not None else tensor.mask
         passed = handed_on if recurrent.return_sequences else None
         results = [Tensor(output, passed) for output in outputs]
         if layer.distributed:
-            results = [_unfolded(result, layer, outer) for result in results]
-        if recurrent.time_major and recurrent.return_sequences:
-            results = [_time_first(result) for result in results]
-        if recurrent.return_state:
-            results += [Tensor(state) for state in ordered_states(recurrent, result.final)]
-        return results
+            results = [unfolded(result, layer, outer) for result in results]
+        swapped = recurrent.time_major and recurrent.return_sequences
+        if swapped and recurrent.convention == "keras":
+            results = [time_first(result) for result in results]
+        return results + [Tensor(state) for state in returned]
 
     def _mask(
         self, call: Call, implicit: Array | None, live: Mapping[int, list[Tensor]]
@@ -329,7 +358,7 @@ class Executor:
         recurrent = call.layer.recurrent
         if call.mask is not None:
             mask = Tensor(value_of(call.mask, live).array.astype(bool))
-            return _folded(mask, call.layer).array
+            return folded(mask, call.layer).array
         if call.initial_state and recurrent is not None and not recurrent.mask_beside_states:
             return None
         return implicit
@@ -346,42 +375,44 @@ class Executor:
         call, states = self.model.calls[number], runner.zero_states(batch)
         if call.initial_state:
             given = [value_of(argument, live).array for argument in call.initial_state]
-            wanted = sum(len(state) for state in states.values())
-            if len(given) != wanted:
-                raise InputError(f"expected {wanted} initial states, found {len(given)}")
-            states = _named_states(runner.layer, states, given)
+            states = passed_states(runner.layer, states, given)
         for part, state in request.states.get(number, {}).items():
             states[part] = tuple(array.astype(runner.dtype, copy=False) for array in state)
         return states
 
 
-def _named_states(
-    layer: Recurrent, zeros: Mapping[str, tuple[Array, ...]], given: Sequence[Array]
-) -> dict[str, tuple[Array, ...]]:
-    """States in the framework's order, by part, each broadcast to (B, U)."""
-    states, position = {}, 0
-    for part in framework_order(layer):
-        taken = given[position : position + len(zeros[part])]
-        position += len(zeros[part])
-        states[part] = tuple(
-            np.broadcast_to(value.astype(zero.dtype, copy=False), zero.shape)
-            for value, zero in zip(taken, zeros[part], strict=True)
+def _is_made(call: Call, live: Mapping[int, list[Tensor]]) -> bool:
+    """Whether the condition of a call holds, and every value that it needs is there."""
+    if call.condition is not None:
+        reference, wanted = call.condition
+        if _is_missing(reference, live):
+            return False
+        if bool(value_of(reference, live).array.all()) != wanted:
+            return False
+    operation = call.layer.operation
+    if isinstance(operation, Operation) and operation.name == EITHER:
+        return not all(_is_missing(argument, live) for argument in call.arguments)
+    return not any(_is_missing(reference, live) for reference in references(call))
+
+
+def _is_missing(argument: Argument, live: Mapping[int, list[Tensor]]) -> bool:
+    """Whether an argument is the result of a call that was not made."""
+    return isinstance(argument, Reference) and not live[argument.call]
+
+
+def _lengths(
+    call: Call, live: Mapping[int, list[Tensor]], request: Request, shape: tuple[int, ...]
+) -> Array | None:
+    """The lengths of the sequences: the caller's, within what the graph computes."""
+    if call.lengths is None:
+        return request.lengths
+    given = value_of(call.lengths, live).array
+    lengths = np.broadcast_to(given.astype(np.int64, copy=False), shape[:1])
+    if (lengths < 0).any() or (lengths > shape[1]).any():
+        raise InputError(
+            f"sequence_lens: expected whole numbers from 0 to {shape[1]}, found {given.tolist()}"
         )
-    return states
-
-
-def framework_order(layer: Recurrent) -> list[str]:
-    """Part names in the order in which the framework passes their states."""
-    names: list[str] = []
-    for direction in layer.directions:
-        parts = [name for name, owner, _ in layer.cells() if owner is direction]
-        names += reversed(parts) if layer.reverse_state_order else parts
-    return names
-
-
-def ordered_states(layer: Recurrent, states: Mapping[str, tuple[Array, ...]]) -> list[Array]:
-    """All states in the framework's order."""
-    return [array for part in framework_order(layer) for array in states[part]]
+    return lengths if request.lengths is None else np.minimum(lengths, request.lengths)
 
 
 def value_of(argument: Argument, live: Mapping[int, list[Tensor]]) -> Tensor:
@@ -411,44 +442,3 @@ def _cast(tensor: Tensor, dtype: np.dtype[Any]) -> Tensor:
     if tensor.array.dtype.kind != "f" or tensor.array.dtype == dtype:
         return tensor
     return Tensor(tensor.array.astype(dtype), tensor.mask)
-
-
-def _time_first(tensor: Tensor) -> Tensor:
-    """Swap the first two axes: (T, B, …) ↔ (B, T, …)."""
-    mask = None if tensor.mask is None else tensor.mask.swapaxes(0, 1)
-    return Tensor(tensor.array.swapaxes(0, 1), mask)
-
-
-def _folded(tensor: Tensor, layer: Layer) -> Tensor:
-    """The axes that a TimeDistributed goes along, folded into the first: (B, N, …) → (B·N, …)."""
-    depth = layer.distributed
-    if not depth:
-        return tensor
-    shape = tensor.array.shape
-    if len(shape) <= depth + 1:
-        raise ShapeError("input", f"at least {depth + 2} axes", shape)
-    rows = int(np.prod(shape[: depth + 1]))
-    mask = None if layer.wrapper_mask == "unread" else tensor.mask
-    if mask is not None:
-        mask = mask.reshape(rows, *mask.shape[depth + 1 :]) if mask.ndim > depth + 1 else None
-    return Tensor(tensor.array.reshape(rows, *shape[depth + 1 :]), mask)
-
-
-def _unfolded(result: Tensor, layer: Layer, outer: Tensor) -> Tensor:
-    """The reverse of ``_folded``, with the mask that TimeDistributed hands on."""
-    leading = outer.array.shape[: layer.distributed + 1]
-    inner = None if result.mask is None else result.mask.reshape(*leading, *result.mask.shape[1:])
-    array = result.array.reshape(*leading, *result.array.shape[1:])
-    return Tensor(array, _wrapper_mask(layer, inner, outer.mask))
-
-
-def _wrapper_mask(layer: Layer, inner: Array | None, outer: Array | None) -> Array | None:
-    """The inner layer's mask; without one the wrapper's own, a step real if any of it was.
-
-    Keras 3, and Keras before 2.2, hand on the wrapper's own as it is.
-    """
-    if layer.wrapper_mask in ("passed", "unread"):
-        return outer
-    if inner is not None or outer is None or not layer.wrapper_mask:
-        return inner
-    return np.asarray(outer.any(axis=tuple(range(layer.distributed + 1, outer.ndim))))

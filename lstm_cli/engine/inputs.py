@@ -48,8 +48,8 @@ def match_inputs(
     return {names[0]: np.asarray(given)}
 
 
-def with_batch_axis(array: Array, entry: Input) -> tuple[Array, bool]:
-    """The array with its batch axis, and whether it had one.
+def with_batch_axis(array: Array, entry: Input) -> tuple[Array, bool | None]:
+    """The array with its batch axis, and whether it had one; None for an input that has none.
 
     The rank of the declared input decides. Where none is declared, (T, F) has none, (B, T, F) has.
 
@@ -61,6 +61,13 @@ def with_batch_axis(array: Array, entry: Input) -> tuple[Array, bool]:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name}: expected numbers, found {array.dtype}")
     rank = 3 if entry.shape is None else len(entry.shape)
+    had: bool | None
+    if entry.batch_axis is None:
+        if entry.shape is not None and array.size == 1:
+            array = array.reshape((1,) * rank)
+        if array.ndim != rank:
+            raise ShapeError(name, f"{rank} axes", array.shape)
+        return array, None
     if array.ndim == rank - 1:
         array, had = np.expand_dims(array, entry.batch_axis), False
     elif array.ndim == rank:
@@ -69,7 +76,7 @@ def with_batch_axis(array: Array, entry: Input) -> tuple[Array, bool]:
         raise ShapeError(name, _expected(entry, rank), array.shape)
     if array.size == 0:
         raise InputError(f"{name} is empty: its shape is {array.shape}")
-    _check_axes(array, entry, rank, name, had)
+    _check_axes(array, entry, entry.batch_axis, name, had)
     return array, had
 
 
@@ -87,16 +94,17 @@ def _expected(entry: Input, rank: int) -> str:
     return f"({', '.join(without)}{',' if len(without) == 1 else ''}) or ({', '.join(shape)})"
 
 
-def _check_axes(array: Array, entry: Input, rank: int, name: str, had: bool) -> None:
+def _check_axes(array: Array, entry: Input, batch_axis: int, name: str, had: bool) -> None:
     """Every axis but those of sequences and steps has the declared size."""
     if entry.shape is None:
         return
-    steps = 1 - entry.batch_axis
+    rank = len(entry.shape)
+    steps = 1 - batch_axis
     for axis, declared in enumerate(entry.shape):
-        if axis in (entry.batch_axis, steps) or declared is None or rank < 3:
+        if axis in (batch_axis, steps) or declared is None or rank < 3:
             continue
         if array.shape[axis] != declared:
-            found = array.shape if had else np.delete(array.shape, entry.batch_axis)
+            found = array.shape if had else tuple(np.delete(array.shape, batch_axis))
             advice = "choose the columns that the model takes (--columns)"
             if rank == 3 and array.shape[steps] == declared:
                 advice = "its axes look swapped"
@@ -105,7 +113,7 @@ def _check_axes(array: Array, entry: Input, rank: int, name: str, had: bool) -> 
 
 def length_note(found: int, entry: Input) -> str:
     """A sentence where a sequence is longer or shorter than the model declares; else ``""``."""
-    if entry.shape is None or len(entry.shape) < 2:
+    if entry.shape is None or len(entry.shape) < 2 or entry.batch_axis is None:
         return ""
     declared = entry.shape[1 - entry.batch_axis]
     if declared is None or declared == found:
@@ -115,7 +123,7 @@ def length_note(found: int, entry: Input) -> str:
 
 def batch_note(array: Array, entry: Input) -> str:
     """A sentence where the number of sequences is not the fixed one that the model declares."""
-    if entry.shape is None:
+    if entry.shape is None or entry.batch_axis is None:
         return ""
     declared, found = entry.shape[entry.batch_axis], array.shape[entry.batch_axis]
     if declared is None or declared == found:
@@ -151,8 +159,11 @@ Given = Sequence[tuple[Input, Array]]
 
 
 def batch_of(arrays: Given) -> int:
-    """How many sequences the inputs hold, B."""
-    return int(arrays[0][1].shape[arrays[0][0].batch_axis])
+    """How many sequences the inputs hold, B; 1 where none of them has an axis of sequences."""
+    for entry, array in arrays:
+        if entry.batch_axis is not None:
+            return int(array.shape[entry.batch_axis])
+    return 1
 
 
 def steps_of(arrays: Given) -> dict[int, int]:
@@ -161,8 +172,12 @@ def steps_of(arrays: Given) -> dict[int, int]:
     Beside inputs of three axes, one of two is taken for a state, without steps, if their numbers
     differ.
     """
-    steps = {e.call: int(a.shape[1 - e.batch_axis]) for e, a in arrays if a.ndim > 1}
-    sure = {steps[entry.call] for entry, array in arrays if array.ndim > 2}
+    steps = {
+        entry.call: int(array.shape[1 - entry.batch_axis])
+        for entry, array in arrays
+        if array.ndim > 1 and entry.batch_axis is not None
+    }
+    sure = {steps[entry.call] for entry, array in arrays if array.ndim > 2 and entry.call in steps}
     return {call: count for call, count in steps.items() if not sure or count in sure}
 
 
@@ -207,11 +222,3 @@ def checked_lengths(lengths: Array | None, arrays: Given) -> Array | None:
         row = int(np.argmax(wrong))
         raise InputError(f"{expected}, found {lengths[row]} for sequence {row}")
     return lengths
-
-
-def ended(array: Array, lengths: Array, batch_axis: int) -> Array:
-    """An array with a time axis, with zeros beyond each sequence's length."""
-    inside = np.arange(array.shape[1 - batch_axis]) < lengths[:, None]  # (B, T)
-    inside = inside.T if batch_axis else inside
-    inside = inside.reshape(*inside.shape, *(1,) * (array.ndim - 2))
-    return np.where(inside, array, array.dtype.type(0))

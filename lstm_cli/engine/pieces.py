@@ -68,6 +68,10 @@ def _joined_layer(results: Sequence[LayerResult]) -> LayerResult:
         final=_joined_states([result.final for result in results]),
         sequences=_concatenated([result.sequences for result in results]),
         last=_concatenated([result.last for result in results]),
+        levels={
+            level: _concatenated([result.levels[level] for result in results])
+            for level in first.levels
+        },
     )
 
 

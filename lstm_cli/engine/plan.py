@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import LstmCliError
-from ..model import Array, Call, Input, Model, Operation, Output, Recurrent, Reference
+from ..errors import InputError, LstmCliError
+from ..model import Array, Call, Foreign, Input, Model, Operation, Output, Recurrent, Reference
+from .foreign import Evaluators
 from .graph import GROUPS, Executor, Request, needed_calls, references, refuse_unsupported
 from .layers import RULES
 from .selection import Unit, units_of
 from .tensor import Tensor
 
-OPEN_AXIS = 977
-"""Stands for an axis of any length while shapes are found out; a prime no layer would produce."""
+OPEN_AXIS, OTHER_LENGTH = 977, 2003
+"""Stand for an axis of any length while shapes are found out; primes no layer would produce."""
+LARGEST_PROBE, LARGEST_ARRAY = 2**24, 2**48
+"""Numbers that an input may hold while shapes are found out, and one sequence of any input."""
 
 
 class Prepared(NamedTuple):
@@ -38,7 +44,13 @@ class Prepared(NamedTuple):
     executor: Executor
 
 
-def prepare(model: Model, targets: Sequence[int], wanted: str, dtype: str | None) -> Prepared:
+def prepare(
+    model: Model,
+    targets: Sequence[int],
+    wanted: str,
+    dtype: str | None,
+    evaluators: Evaluators = MappingProxyType({}),
+) -> Prepared:
     """A run of everything that ``targets`` depend on.
 
     Raises:
@@ -48,7 +60,7 @@ def prepare(model: Model, targets: Sequence[int], wanted: str, dtype: str | None
     refuse_unsupported(model, needed, wanted)
     inputs = [entry for entry in model.inputs if entry.call in needed]
     recurrent = [unit for unit in recurrent_units(model) if unit.call in needed]
-    return Prepared(model, needed, inputs, recurrent, Executor(model, needed, dtype))
+    return Prepared(model, needed, inputs, recurrent, Executor(model, needed, dtype, evaluators))
 
 
 def recurrent_units(model: Model) -> list[Unit]:
@@ -67,6 +79,8 @@ def recurrent_of(unit: Unit) -> Recurrent:
 def time_mixing(model: Model, targets: Iterable[int]) -> list[str]:
     """Why layers on the way to ``targets`` need the whole sequence at once; empty if none does."""
     needed = needed_calls(model, targets)
+    if unknown := _foreign(model, needed) + _conditional(model, needed):
+        return unknown
     ranks = argument_ranks(model, needed)
     used = {ref for number in needed for ref in references(model.calls[number])}
     reasons = []
@@ -76,6 +90,29 @@ def time_mixing(model: Model, targets: Iterable[int]) -> list[str]:
         if reason:
             reasons.append(reason)
     return reasons
+
+
+def _foreign(model: Model, needed: Iterable[int]) -> list[str]:
+    """Why needed calls that a library runs may mix steps: nothing is known of what they do."""
+    layers = [model.calls[number].layer for number in needed]
+    reasons = [
+        f"'{layer.address}' ({layer.kind}) may mix steps"
+        for layer in layers
+        if isinstance(layer.operation, Foreign)
+    ]
+    return list(dict.fromkeys(reasons))
+
+
+def _conditional(model: Model, needed: Iterable[int]) -> list[str]:
+    """Why needed calls may be made for some steps and not for others."""
+    calls = [model.calls[number] for number in needed]
+    reasons = [
+        f"'{call.layer.address}' ({call.layer.kind}) is in a branch of an If, which each input "
+        "decides anew"
+        for call in calls
+        if call.condition is not None
+    ]
+    return list(dict.fromkeys(reasons))
 
 
 def _hands_on_the_end(call: Call, number: int, used: Collection[Reference]) -> str:
@@ -95,7 +132,7 @@ def argument_ranks(model: Model, needed: Sequence[int]) -> dict[int, list[int]]:
     """How many axes the arguments of each call have; 0 for constants, none of recurrent layers."""
     if all(model.calls[k].layer.recurrent or not model.calls[k].arguments for k in needed):
         return {number: [] for number in needed}
-    shapes = call_shapes(model, needed)
+    shapes = _possible_shapes(model, needed)
     return {
         number: [
             len(shapes[argument.call][argument.output]) if isinstance(argument, Reference) else 0
@@ -103,6 +140,26 @@ def argument_ranks(model: Model, needed: Sequence[int]) -> dict[int, list[int]]:
         ]
         for number in needed
     }
+
+
+def _possible_shapes(
+    model: Model, needed: Sequence[int], open_axis: int = OPEN_AXIS
+) -> dict[int, list[tuple[int, ...]]]:
+    """Shapes of what the calls return, for some length of the open axes that fits.
+
+    An input of open length may be merged with one of a fixed length; then they are equally long.
+
+    Raises:
+        InputError: if no length does.
+    """
+    try:
+        return call_shapes(model, needed, open_axis)
+    except InputError:
+        shapes = [entry.shape for entry in model.inputs if entry.call in needed and entry.shape]
+        for size in sorted({n for shape in shapes for n in shape if n is not None}):
+            with suppress(InputError):
+                return call_shapes(model, needed, size)
+        raise
 
 
 class UnevenFlow(NamedTuple):
@@ -121,6 +178,8 @@ class UnevenFlow(NamedTuple):
 def uneven_flow(model: Model, targets: Iterable[int], inputs: Collection[int]) -> UnevenFlow:
     """Follow the steps of ``inputs``, by their calls, through all that ``targets`` depend on."""
     needed = needed_calls(model, targets)
+    if unknown := _foreign(model, needed) + _conditional(model, needed):
+        return UnevenFlow(frozenset(), tuple(unknown))
     ranks = argument_ranks(model, needed)
     aligned = {Reference(number) for number in inputs}
     reasons = []
@@ -164,9 +223,10 @@ def mixes_time(call: Call, ranks: Sequence[int]) -> str:
         twofold = isinstance(operation, Recurrent)
         return f"'{layer.address}' ({layer.kind}) has two axes of steps" if twofold else ""
     if isinstance(operation, Recurrent):
-        if len(operation.directions) > 1 or operation.directions[0].go_backwards:
+        if operation.reads_backwards:
             return f"'{layer.address}' ({layer.kind}) reads backwards"
-        return f"'{layer.address}' is time-major" if operation.time_major else ""
+        time_major = operation.time_major and operation.convention == "keras"
+        return f"'{layer.address}' is time-major" if time_major else ""
     if isinstance(operation, Operation):
         if operation.name in GROUPS:
             return ""
@@ -176,14 +236,21 @@ def mixes_time(call: Call, ranks: Sequence[int]) -> str:
     return ""
 
 
-def call_shapes(model: Model, needed: Sequence[int]) -> dict[int, list[tuple[int, ...]]]:
+def call_shapes(
+    model: Model, needed: Sequence[int], open_axis: int = OPEN_AXIS
+) -> dict[int, list[tuple[int, ...]]]:
     """Shapes of what the calls return, found by running them on no sequences at all.
 
-    Axes of any length are ``OPEN_AXIS`` long in it.
+    Axes of any length are ``open_axis`` long in it.
+
+    Raises:
+        InputError: if a layer does not take that length, or an input would be too large.
     """
     executor = Executor(model, needed, None)
     inputs = {
-        entry.call: Tensor(empty_input(entry)) for entry in model.inputs if entry.call in needed
+        entry.call: Tensor(empty_input(entry, open_axis))
+        for entry in model.inputs
+        if entry.call in needed
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the mean of no sequences is of no interest
@@ -191,29 +258,44 @@ def call_shapes(model: Model, needed: Sequence[int]) -> dict[int, list[tuple[int
     return {number: [t.array.shape for t in tensors] for number, tensors in values.tensors.items()}
 
 
-def empty_input(entry: Input) -> Array:
-    """No sequences of an input's declared shape."""
+def empty_input(entry: Input, open_axis: int = OPEN_AXIS) -> Array:
+    """No sequences of an input's declared shape.
+
+    Raises:
+        InputError: if it would be large, for it has no axis of sequences, or larger than any array.
+    """
     shape = entry.shape or (None, None, None)
-    sizes = [OPEN_AXIS if size is None else size for size in shape]
-    sizes[entry.batch_axis] = 0
+    sizes = [open_axis if size is None else size for size in shape]
+    if entry.batch_axis is not None:
+        sizes[entry.batch_axis] = 0
+    if math.prod(sizes) > LARGEST_PROBE or math.prod(size or 1 for size in sizes) > LARGEST_ARRAY:
+        raise InputError(f"input '{entry.name}': its shape {shape} says too little")
     return np.zeros(sizes, np.int64 if "int" in entry.dtype else np.float32)
 
 
 def with_output_shapes(model: Model) -> Model:
     """The model with the shapes of its outputs, as far as they can be computed."""
-    outputs: list[Output] = []
-    for output in model.outputs:
-        needed = needed_calls(model, [output.reference.call])
-        try:
-            refuse_unsupported(model, needed, output.name)
-            shapes = call_shapes(model, needed)[output.reference.call]
-        except LstmCliError:  # then the shape stays unknown, and a run will say why
-            outputs.append(output)
-            continue
-        if output.reference.output >= len(shapes):  # a split into fewer parts
-            outputs.append(output)
-            continue
-        shape = shapes[output.reference.output]
-        known = tuple(None if size in (0, OPEN_AXIS) else size for size in shape)
-        outputs.append(replace(output, shape=known))
+    outputs = [
+        output if output.shape is not None else replace(output, shape=_output_shape(model, output))
+        for output in model.outputs
+    ]
     return replace(model, outputs=tuple(outputs))
+
+
+def _output_shape(model: Model, output: Output) -> tuple[int | None, ...] | None:
+    """The shape of an output, None for axes that differ with the input's; None if unknown."""
+    needed = needed_calls(model, [output.reference.call])
+    if _foreign(model, needed):
+        return None
+    try:
+        refuse_unsupported(model, needed, output.name)
+        probes = [_possible_shapes(model, needed, size) for size in (OPEN_AXIS, OTHER_LENGTH)]
+    except LstmCliError:  # a run will say why
+        return None
+    returned = [probe[output.reference.call] for probe in probes]
+    if output.reference.output >= min(map(len, returned)):  # a split into fewer parts, an If
+        return None
+    one, other = (shapes[output.reference.output] for shapes in returned)
+    if len(one) != len(other):
+        return None
+    return tuple(n if n and n == m else None for n, m in zip(one, other, strict=True))

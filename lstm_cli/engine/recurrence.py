@@ -1,7 +1,8 @@
 """Runs one cell over a sequence, in blocks of steps.
 
-Letters: B sequences, T time steps, F input features, U units, n steps of one block. Inside, time
-runs in reading order: a reversed run works on flipped views of its input and of its results.
+Letters: B sequences, T time steps, F input features, U units, P size of the hidden state (U but for
+projections), n steps of one block. Inside, time runs in reading order: a reversed run works on
+flipped views of its input and of its results.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..model import Array, Cell, GruCell, LstmCell
 from .activations import quiet
+from .general_loop import GeneralLoop
 from .lstm_loops import LstmLoops
 from .real_steps import RealSteps
 from .rnn_loops import GruLoop, SimpleRnnLoop
@@ -33,8 +35,9 @@ class Steps(NamedTuple):
     """What a run returns.
 
     Attributes:
-        arrays: the tensors asked for, each (B, T, U), C order, in the input's time order.
-        final: state after the last step read: (h, c) or (h,), each (B, U).
+        arrays: the tensors asked for, each (B, T, U), h (B, T, P), C order, in the input's time
+            order.
+        final: state after the last step read: (h, c) or (h,), (B, P) and (B, U).
     """
 
     arrays: dict[str, Array]
@@ -86,10 +89,13 @@ class CellRunner:
             ValueError: if the cell has no tensor of a name in ``keep``.
         """
         self._check(keep)
-        shape = (*x.shape[:2], self.cell.units)
-        arrays = {name: np.empty(shape, self.dtype) for name in keep}
+        sizes = self.cell.state_sizes
+        arrays = {
+            name: np.empty((*x.shape[:2], sizes.get(name, self.cell.units)), self.dtype)
+            for name in keep
+        }
         now: State = tuple(np.array(part, self.dtype, order="C") for part in state)
-        if 0 in shape:
+        if 0 in x.shape[:2]:
             return Steps(arrays, now)
         results = dict(arrays)
         if reverse:
@@ -132,5 +138,5 @@ class CellRunner:
 
 def _loops_of(cell: Cell, dtype: np.dtype[Any]) -> Loops:
     if isinstance(cell, LstmCell):
-        return LstmLoops(cell, dtype, BLOCK)
+        return LstmLoops(cell, dtype, BLOCK) if cell.is_plain else GeneralLoop(cell, dtype)
     return GruLoop(cell, dtype) if isinstance(cell, GruCell) else SimpleRnnLoop(cell, dtype)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class LayerResult:
         initial, final: per part, the states before the first and after the last step read.
         sequences: what the layer returns at every step, (B, T, U), in the framework's order: one
             array, or two where the directions are not merged.
+        levels: the same for each level below the last, by its part name.
         last: the same without the time axis, (B, U).
         seen: whether each sequence has had a real step by now, (B,).
     """
@@ -35,7 +37,21 @@ class LayerResult:
     final: dict[str, tuple[Array, ...]] = field(default_factory=dict)
     sequences: list[Array] = field(default_factory=list)
     last: list[Array] = field(default_factory=list)
+    levels: dict[str, list[Array]] = field(default_factory=dict)
     seen: Array | None = None
+
+
+class _Run(NamedTuple):
+    """What the cells of a layer share: see ``LayerRunner.run``; ``real`` is mask and lengths."""
+
+    states: States
+    real: Array | None
+    lengths: Array | None
+    keep: Collection[str]
+    seen: Array | None
+
+
+_Level = list[tuple[Direction, list[str]]]
 
 
 class LayerRunner:
@@ -45,11 +61,15 @@ class LayerRunner:
         self.layer = layer
         self.runners = {name: CellRunner(cell, dtype) for name, _, cell in layer.cells()}
         self.dtype = dtype
+        names = iter(self.runners)
+        self._levels = [
+            [(way, [next(names) for _ in way.cells]) for way in level] for level in layer.levels
+        ]
 
     def zero_states(self, batch: int) -> dict[str, tuple[Array, ...]]:
-        """Zeros for every part, (B, U)."""
+        """Zeros for every part, (B, P) and (B, U)."""
         return {
-            name: tuple(np.zeros((batch, cell.units), self.dtype) for _ in cell.state_names)
+            name: tuple(np.zeros((batch, size), self.dtype) for size in cell.state_sizes.values())
             for name, _, cell in self.layer.cells()
         }
 
@@ -76,51 +96,59 @@ class LayerRunner:
             seen: (B,), which sequences have had a real step before; for a sequence in blocks.
         """
         result = LayerResult(initial=dict(states))
-        real = _within(lengths, x.shape[1], mask)
-        outputs, lasts = [], []
-        for number, direction in enumerate(self.layer.directions):
-            aligned, last = self._direction(result, direction, x, states, real, lengths, keep, seen)
-            if lengths is not None:
-                _end(result, direction, aligned, lengths)
-            lasts.append(last)
-            if sequences:
-                # In processing order; of two directions the second is put back in input order.
-                flipped = direction.go_backwards != (number == 1)
-                outputs.append(_reversed(aligned, lengths) if flipped else aligned)
-        if real is not None:
-            now = np.asarray(real.any(axis=1))
+        run = _Run(states, _within(lengths, x.shape[1], mask), lengths, keep, seen)
+        for number, level in enumerate(self._levels):
+            top = number == len(self._levels) - 1
+            outputs, lasts = self._level(result, level, x, run)
+            merged = self._merged(outputs) if sequences or not top else []
+            if not top:
+                result.levels[f"l{number}"] = merged
+                x = merged[0]
+            else:
+                result.sequences, result.last = merged, self._merged(lasts)
+        if run.real is not None:
+            now = np.asarray(run.real.any(axis=1))
             result.seen = now if seen is None else seen | now
-        result.sequences = self._merged(outputs) if sequences else []
-        result.last = self._merged(lasts)
         return result
 
+    def _level(
+        self, result: LayerResult, level: _Level, x: Array, run: _Run
+    ) -> tuple[list[Array], list[Array]]:
+        """Outputs of every step and last ones, of each direction of one level."""
+        outputs, lasts = [], []
+        for number, (direction, parts) in enumerate(level):
+            aligned, last = self._direction(result, direction, parts, x, run)
+            if run.lengths is not None:
+                _end(result, parts, aligned, run.lengths, self.layer.convention.startswith("onnx"))
+            lasts.append(last)
+            # In processing order; of two directions the second is put back in input order.
+            flipped = direction.go_backwards != (number == 1)
+            if flipped and not self.layer.convention.startswith("onnx"):
+                aligned = _reversed(aligned, run.lengths)
+            outputs.append(aligned)
+        return outputs, lasts
+
     def _direction(
-        self,
-        result: LayerResult,
-        direction: Direction,
-        x: Array,
-        states: States,
-        real: Array | None,
-        lengths: Array | None,
-        keep: Collection[str],
-        seen: Array | None,
+        self, result: LayerResult, direction: Direction, parts: list[str], x: Array, run: _Run
     ) -> tuple[Array, Array]:
         """Run the cells of one direction; its outputs (B, T, U) in input order, and the last."""
-        reverse = direction.go_backwards
+        reverse, real, lengths = direction.go_backwards, run.real, run.lengths
         hidden: list[Array] = []
-        for k, _ in enumerate(direction.cells):
-            part = part_name(direction, k)
-            kept = {*keep, "h"} & _tensors(states[part])
-            steps = self.runners[part].run(x, states[part], mask=real, reverse=reverse, keep=kept)
+        for part in parts:
+            state = run.states[part]
+            kept = {*run.keep, "h"} & _tensors(state)
+            steps = self.runners[part].run(x, state, mask=real, reverse=reverse, keep=kept)
             x = steps.arrays["h"]
             hidden.append(x)
-            result.steps[part] = {name: steps.arrays[name] for name in keep if name in steps.arrays}
+            result.steps[part] = {
+                name: steps.arrays[name] for name in run.keep if name in steps.arrays
+            }
             result.final[part] = steps.final
-        end = 0 if reverse else -1
+        end: Any = 0 if reverse else -1
         if real is None:
             return hidden[-1], hidden[-1][:, end]
         shown = hidden[-1 if self.layer.reverse_state_order else 0]
-        waiting = _before_first(real, reverse, seen)
+        waiting = _before_first(real, reverse, run.seen)
         mirrored = _reversed(real, lengths)
         aligned = _masked_output(
             direction.masked_output, hidden[-1], shown, real, waiting, mirrored
@@ -145,12 +173,6 @@ class LayerRunner:
         return [total if self.layer.merge_mode == "sum" else total / total.dtype.type(2)]
 
 
-def part_name(direction: Direction, k: int) -> str:
-    """Name of cell ``k`` of a direction: ``""``, ``forward``, ``0``, ``backward/1``."""
-    number = str(k) if len(direction.cells) > 1 else ""
-    return "/".join(filter(None, (direction.name, number)))
-
-
 def _tensors(state: tuple[Array, ...]) -> set[str]:
     """The per-step tensors that a cell with such a state has."""
     if len(state) == 1:
@@ -166,16 +188,24 @@ def _within(lengths: Array | None, steps: int, mask: Array | None) -> Array | No
     return None if mask is None or mask.all() else mask
 
 
-def _end(result: LayerResult, direction: Direction, aligned: Array, lengths: Array) -> None:
-    """Beyond a sequence's length there are no steps: h, c and output are 0 (gates are NaN)."""
+def _end(
+    result: LayerResult, parts: list[str], aligned: Array, lengths: Array, zero_states: bool
+) -> None:
+    """Beyond a sequence's length there are no steps: h, c and output are 0 (gates are NaN).
+
+    With ``zero_states`` a sequence without any step ends in zeros, not in its initial state.
+    """
     beyond = np.arange(aligned.shape[1]) >= lengths[:, None]  # (B, T)
     if not beyond.any():
         return
     aligned[beyond] = 0
-    for k, _ in enumerate(direction.cells):
-        for name, array in result.steps[part_name(direction, k)].items():
+    for part in parts:
+        for name, array in result.steps[part].items():
             if name in ("h", "c"):
                 array[beyond] = 0
+        if zero_states:
+            for state in result.final[part]:
+                state[lengths == 0] = 0
 
 
 def _reversed(array: Array, lengths: Array | None) -> Array:

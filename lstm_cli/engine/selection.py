@@ -7,21 +7,41 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..errors import AmbiguousNameError, NoSuchNameError, UnsupportedFeatureError, UsageError
-from ..model import Array, Call, Input, Layer, Model, Operation, Output, Reference
+from ..model import (
+    LSTM_WEIGHTS,
+    Array,
+    Call,
+    Choice,
+    Foreign,
+    Input,
+    Layer,
+    Model,
+    Operation,
+    Output,
+    Reference,
+    Unsupported,
+    choose,
+    in_part,
+)
+
+MOST_REASONS = 3
+"""How many layers that are not computed one message explains."""
 
 
 class Unit(NamedTuple):
-    """One call of one layer, under the name that chooses it: ``lstm``, or ``shared@1``."""
+    """One call of one layer, or of a part of it, under the name that chooses it.
+
+    Attributes:
+        name: ``lstm``, ``shared@1``, ``encoder.lstm/l1``.
+        call: its number in the model.
+        layer: the layer.
+        part: of the layer, as ``Recurrent.placed`` names it; ``""`` for the whole.
+    """
 
     name: str
     call: int
     layer: Layer
-
-
-def split_call(name: str) -> tuple[str, int | None]:
-    """``shared@1`` as name and call; a name without ``@`` has no call."""
-    base, at, number = name.rpartition("@")
-    return (base, int(number)) if at and number.isdigit() else (name, None)
+    part: str = ""
 
 
 def units_of(model: Model, layer: Layer) -> list[Unit]:
@@ -39,15 +59,15 @@ def find_units(model: Model, name: str) -> list[Unit]:
     Raises:
         NoSuchNameError, AmbiguousNameError: see ``Model.find``; and for a call that is not there.
     """
-    addresses = [layer.address for layer in model.layers]
-    base, number = (name, None) if name in addresses else split_call(name)
-    units = units_of(model, model.find(base))
-    if number is None:
+    choice = choose(model, name)
+    units = units_of(model, choice.layer)
+    if choice.call is not None:
+        if choice.call >= len(units):
+            raise NoSuchNameError("call of a layer", name, [unit.name for unit in units])
+        units = [units[choice.call]]
+    if not choice.part:
         return units
-    wanted = [unit for k, unit in enumerate(units) if k == number]
-    if not wanted:
-        raise NoSuchNameError("call of a layer", name, [unit.name for unit in units])
-    return wanted
+    return [unit._replace(name=f"{unit.name}/{choice.part}", part=choice.part) for unit in units]
 
 
 def find_unit(model: Model, name: str) -> Unit:
@@ -74,36 +94,59 @@ def lstm_units(model: Model, names: Sequence[str]) -> list[Unit]:
     for unit in units:
         if not unit.layer.is_lstm:
             _refuse_trace(model, unit.layer)
-    return list({unit.call: unit for unit in units}.values())
+    return list({(unit.call, unit.part): unit for unit in units}.values())
 
 
 def weight_arrays(model: Model, names: Sequence[str]) -> dict[str, Array]:
-    """Kernel, recurrent kernel and bias of LSTM layers, under their names in files."""
-    layers = [model.find(split_call(name)[0]) for name in names] or list(model.lstm_layers)
-    if not layers:
-        raise no_lstm_layer(model)
+    """The arrays of LSTM layers, or of parts of them, under their names in files."""
+    chosen = weight_choices(model, names)
     arrays: dict[str, Array] = {}
-    for layer in layers:
-        recurrent = layer.recurrent
+    alone = len(chosen) == 1 and (bool(names) or len(model.lstm_layers) == 1)
+    for choice in chosen:
+        recurrent = choice.layer.recurrent
         if recurrent is None or not recurrent.is_lstm:
-            _refuse_trace(model, layer)
+            _refuse_trace(model, choice.layer)
             continue
-        alone = len(layers) == 1 and (bool(names) or len(model.lstm_layers) == 1)
-        for part, _, cell in recurrent.cells():
-            front = "/".join(filter(None, ("" if alone else layer.address.lstrip("/"), part)))
-            for name in ("kernel", "recurrent_kernel", "bias"):
+        address = "/".join(filter(None, (choice.layer.address.lstrip("/"), choice.part)))
+        for cell_name, _, cell in recurrent.cells():
+            part = in_part(cell_name, choice.part, recurrent)
+            if part is None:
+                continue
+            for name in LSTM_WEIGHTS:
                 if getattr(cell, name) is not None:
-                    arrays["/".join(filter(None, (front, name)))] = getattr(cell, name)
+                    path = filter(None, ("" if alone else address, part, name))
+                    arrays["/".join(path)] = getattr(cell, name)
     return arrays
+
+
+def weight_choices(model: Model, names: Sequence[str]) -> list[Choice]:
+    """The layers or parts that names choose, each once; every LSTM layer without names."""
+    found = [choose(model, name)._replace(call=None) for name in names]
+    unique = {(id(choice.layer), choice.part): choice for choice in found}
+    if not unique and not model.lstm_layers:
+        raise no_lstm_layer(model)
+    return list(unique.values()) or [Choice(layer) for layer in model.lstm_layers]
 
 
 def no_lstm_layer(model: Model) -> UsageError:
     """The error for a model without any LSTM layer; says what it holds instead."""
     kinds = ", ".join(dict.fromkeys(layer.kind for layer in model.layers)) or "no layers"
-    return UsageError(f"{model.path} has no LSTM layer; it holds: {kinds}")
+    reasons = [
+        f"'{layer.address}' ({layer.kind}): {layer.operation.reason}"
+        for layer in model.layers
+        if isinstance(layer.operation, Unsupported)
+    ]
+    why = f"; {'; '.join(reasons[:MOST_REASONS])}" if reasons else ""
+    return UsageError(f"{model.path} has no LSTM layer; it holds: {kinds}{why}")
 
 
 def _refuse_trace(model: Model, layer: Layer) -> None:
+    if isinstance(layer.operation, Unsupported):
+        raise UnsupportedFeatureError(
+            f"{model.path}: layer '{layer.address}' ({layer.kind}) is not computed here: "
+            f"{layer.operation.reason}",
+            [layer.address],
+        )
     known = ", ".join(other.address for other in model.lstm_layers) or "none"
     raise UnsupportedFeatureError(
         f"layer '{layer.address}' ({layer.kind}) has no LSTM gates or cell state to "
@@ -118,6 +161,10 @@ def direct_model(model: Model, layer: Layer) -> Model:
     count = len(model.calls[calls[0]].arguments) if calls else 1
     distributed = replace(layer, distributed=0)
     recurrent = layer.recurrent
+    if isinstance(layer.operation, Foreign):
+        raise UsageError(
+            f"'{layer.address}' holds operators of the file's own format; --direct is for layers"
+        )
     if recurrent is not None:
         count = 1
         distributed = replace(distributed, operation=replace(recurrent, time_major=False))

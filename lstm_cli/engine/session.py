@@ -5,9 +5,8 @@ Letters: B sequences, T time steps, F input features, U units.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,16 +18,16 @@ from ..errors import (
     UsageError,
     listing,
 )
-from ..model import Array, Input, Model, Reference
+from ..model import Array, Call, Constant, Foreign, Input, Layer, Model, Reference, choose
 from ..traces import GATE_TENSORS, PRE_ACTIVATIONS, STATE_TENSORS, Trace, Traces
-from .graph import Request, Values, value_of
+from .foreign import Evaluator
+from .graph import Request, Values
 from .inputs import (
     Given,
     batch_note,
     batch_of,
     checked_lengths,
     checked_mask,
-    ended,
     length_note,
     match_inputs,
     steps_of,
@@ -37,8 +36,10 @@ from .inputs import (
 )
 from .pieces import joined, rows_of
 from .plan import Prepared, prepare, recurrent_of, recurrent_units, time_mixing, uneven_flow
-from .selection import Unit, direct_model, find_unit, lstm_units, prefixes
+from .returns import Axes, ended
+from .selection import Unit, direct_model, lstm_units, no_lstm_layer, prefixes
 from .states import StateLike, named_states, parse_initial_state
+from .targets import found_values, not_run, run_targets, value_axes
 from .tensor import Tensor
 from .tracing import build_trace
 
@@ -69,6 +70,8 @@ class Session:
         notes: what a user should know about the run so far, a sentence each.
         had_batch_axis: whether the last input had one.
         ended: names of those arrays of the last ``run`` that follow the lengths it was given.
+        axes: by name, where the arrays of the last ``run`` have their sequences and their steps.
+        libraries: who runs the operators around the LSTM layers of other formats.
 
     Raises:
         NoSuchNameError, AmbiguousNameError: if ``layer`` does not choose.
@@ -76,6 +79,8 @@ class Session:
             not computed.
         UsageError: if the file has no graph and no layer is chosen.
     """
+
+    libraries: ClassVar[Mapping[str, Callable[[], Evaluator]]] = {}
 
     def __init__(
         self,
@@ -93,7 +98,7 @@ class Session:
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch size: expected at least 1, found {batch_size}")
         self.notes: list[str] = []
-        self.names = [layer] if isinstance(layer, str) else list(layer or [])
+        self.names = [layer] if isinstance(layer, str) else list(dict.fromkeys(layer or []))
         self.source, self.dtype, self.stateful = model, dtype, stateful
         self.batch_size, self.time_major = batch_size, time_major
         self.direct = direct or not model.has_graph
@@ -101,6 +106,10 @@ class Session:
         self.model = self._direct(model) if self.direct else model
         self.had_batch_axis = True
         self.ended: frozenset[str] = frozenset()
+        self.axes: dict[str, Axes] = {}
+        operations = [layer.operation for layer in model.layers]
+        needed = {each.library for each in operations if isinstance(each, Foreign)}
+        self._evaluators = {name: self.libraries[name]() for name in needed & set(self.libraries)}
         self._aligned: frozenset[Reference] = frozenset()
         self._carried: dict[int, dict[str, tuple[Array, ...]]] = {}
         self._final: dict[int, dict[str, tuple[Array, ...]]] = {}
@@ -108,26 +117,32 @@ class Session:
     def _direct(self, model: Model) -> Model:
         """The model of the chosen layer alone."""
         names = self.names or [layer.address for layer in model.lstm_layers]
-        if len(names) != 1:
-            why = model.no_graph or "--direct runs one layer alone"
-            raise UsageError(
-                f"{model.path}: {why}; choose one layer with --layer … --direct"
-                + ("" if model.has_graph else ", or give its graph with --architecture FILE.json")
-                + f" (LSTM layers: {listing(names)})"
-            )
-        try:
-            layer = model.find(names[0])
-        except NoSuchNameError:
-            base, at, number = names[0].rpartition("@")
-            if not at or not number.isdigit():
-                raise
-            layer = model.find(base)
+        chosen = [choose(model, name) for name in names]
+        if not chosen or any(choice.layer is not chosen[0].layer for choice in chosen):
+            raise self._needs_layer()
+        layer = chosen[0].layer
         if self.names:
-            self.names = [layer.address]
+            self.names = ["/".join(filter(None, (layer.address, choice.part))) for choice in chosen]
         self._passed_by_graph = any(
             call.initial_state for call in model.calls if call.layer is layer
         )
         return direct_model(model, layer)
+
+    def chosen_layers(self) -> list[Layer]:
+        """The layers that the chosen names mean, in the file as it is."""
+        return [choose(self.source, name).layer for name in self.names]
+
+    def _needs_layer(self) -> UsageError:
+        """The error where one layer has to be chosen, and none or several are."""
+        model = self.source
+        lstm = [layer.address for layer in model.lstm_layers]
+        if not lstm and not self.names:
+            return no_lstm_layer(model)
+        advice = "; choose one layer with --layer … --direct"
+        if model.takes_architecture:
+            advice += ", or give its graph with --architecture FILE.json"
+        why = model.no_graph or "--direct runs one layer alone"
+        return UsageError(f"{model.path}: {why}{advice} (LSTM layers: {listing(lstm)})")
 
     # -- running
 
@@ -154,59 +169,26 @@ class Session:
             initial_state: see ``lstm_cli.run``.
             return_sequences, return_state: for a recurrent layer; None for as saved.
         """
-        model, targets, names = self._run_targets(return_sequences, return_state)
-        values = self._compute(
-            model, [call for call, _ in targets], x, mask, lengths, initial_state, {}, ()
-        )
-        if not names:
-            call = targets[0][0]
-            targets = [(call, output) for output in range(len(values.tensors[call]))]
-            names = _numbered("output", len(targets))
-        found = dict(zip(names, (Reference(*target) for target in targets), strict=True))
-        self.ended = frozenset(name for name, place in found.items() if place in self._aligned)
-        outputs = {name: value_of(place, values.tensors).array for name, place in found.items()}
-        for name in self.ended:
-            outputs[name] = ended(outputs[name], np.asarray(lengths), self.output_batch_axis)
+        if not self.names and not self.source.has_graph and len(self.source.layers) > 1:
+            raise self._needs_layer()
+        targets = run_targets(self.model, self.names, self.direct, return_sequences, return_state)
+        calls = [reference.call for reference in targets.references]
+        values = self._compute(targets.model, calls, x, mask, lengths, initial_state, {}, ())
+        convention = targets.layer.convention if targets.layer else ""
+        swapped = self.time_major and convention.startswith("torch")
+        outputs = {}
+        ends = set()
+        for name, (reference, array) in found_values(targets, values).items():
+            if swapped and name == "output":
+                array = array.swapaxes(0, 1)
+            default = self.output_batch_axis
+            self.axes[name] = value_axes(targets, name, reference, array, default, swapped)
+            if reference in self._aligned:
+                ends.add(name)
+                array = ended(array, np.asarray(lengths), self.axes[name])
+            outputs[name] = array
+        self.ended = frozenset(ends)
         return outputs
-
-    def _run_targets(
-        self, return_sequences: bool | None, return_state: bool | None
-    ) -> tuple[Model, list[tuple[int, int]], list[str]]:
-        """Which outputs of which calls to return, their names, and the model with changed flags.
-
-        No names where a layer without recurrence returns as many values as it does.
-        """
-        model = self.model
-        if not self.names and not self.direct:
-            if return_sequences is not None or return_state is not None:
-                raise UsageError(
-                    "return_sequences and return_state choose what a layer returns; name the layer"
-                )
-            refs = [output.reference for output in model.outputs]
-            names = _numbered("output", len(refs))
-            return model, [(ref.call, ref.output) for ref in refs], names
-        if len(self.names) > 1:
-            raise UsageError(f"run shows one layer at a time, {len(self.names)} are chosen")
-        unit = find_unit(model, self.names[0] if self.names else model.layers[0].address)
-        recurrent = unit.layer.recurrent
-        if recurrent is None:
-            if return_sequences is not None or return_state is not None:
-                raise UsageError(
-                    f"'{unit.name}' ({unit.layer.kind}) has no sequences or states to return"
-                )
-            return model, [(unit.call, 0)], []
-        changed = replace(
-            recurrent,
-            return_sequences=_chosen(return_sequences, recurrent.return_sequences),
-            return_state=_chosen(return_state, recurrent.return_state),
-        )
-        layer = replace(unit.layer, operation=changed)
-        calls = list(model.calls)
-        calls[unit.call] = replace(calls[unit.call], layer=layer)
-        layers = tuple(layer if old is unit.layer else old for old in model.layers)
-        names = list(changed.output_names)
-        model = replace(model, calls=tuple(calls), layers=layers)
-        return model, [(unit.call, k) for k in range(len(names))], names
 
     def trace(
         self,
@@ -228,7 +210,22 @@ class Session:
         values = self._compute(
             self.model, list(keep), x, mask, lengths, initial_state, keep, sequences
         )
-        return self._build(units, values, tensors, lengths)
+        return self._build(self._made(units, values), values, tensors, lengths)
+
+    def _made(self, units: list[Unit], values: Values) -> list[Unit]:
+        """The calls that were made; those that an If left out are named in a note.
+
+        Raises:
+            InputError: if none was made, or one that the caller chose was not.
+        """
+        made = [unit for unit in units if unit.call in values.layers]
+        missing = [unit for unit in units if unit not in made]
+        if missing and (self.names or not made):
+            raise not_run(self.model, [unit.call for unit in missing])
+        if missing:
+            names = listing(unit.name for unit in missing)
+            self._note(f"not run for this input, which chooses another branch of an If: {names}")
+        return made
 
     def _traced_units(self, tensors: Collection[str]) -> list[Unit]:
         unknown = [name for name in tensors if name not in ALL_TENSORS]
@@ -307,7 +304,7 @@ class Session:
         if self.names or traced:
             layers = dict.fromkeys(model.calls[k].layer.address for k in targets)
             wanted = " and ".join(f"'{address}'" for address in layers)
-        return prepare(model, targets, wanted, self.dtype)
+        return prepare(model, targets, wanted, self.dtype, self._evaluators)
 
     def _compute(
         self,
@@ -400,13 +397,18 @@ class Session:
             array = given[entry.name]
             if self.direct and self.time_major and array.ndim == 3:
                 array = array.swapaxes(0, 1)
-            array, self.had_batch_axis = with_batch_axis(array, entry)
+            array, had = with_batch_axis(array, entry)
+            self.had_batch_axis = self.had_batch_axis if had is None else had
             arrays.append((entry, typed(array, entry, self.dtype)))
-        sizes = {array.shape[entry.batch_axis] for entry, array in arrays}
-        if len(sizes) > 1:
+        sizes = {
+            entry.name: array.shape[entry.batch_axis]
+            for entry, array in arrays
+            if entry.batch_axis is not None
+        }
+        if len(set(sizes.values())) > 1:
             raise InputError(
                 "the inputs hold different numbers of sequences: "
-                + ", ".join(f"{e.name} {a.shape[e.batch_axis]}" for e, a in arrays)
+                + ", ".join(f"{name} {size}" for name, size in sizes.items())
             )
         return arrays
 
@@ -463,11 +465,12 @@ class Session:
     def _piece(self, prepared: Prepared, arrays: Given, traced: bool) -> int:
         """How many sequences to compute at once."""
         batch = batch_of(arrays)
-        if any(entry.batch_axis for entry, _ in arrays):
+        whole = any(_takes_whole_batch(prepared.model.calls[k]) for k in prepared.needed)
+        if whole or any(entry.batch_axis != 0 for entry, _ in arrays):
             return batch
         if self.batch_size is not None:
             return self.batch_size
-        steps = max(array.shape[1] if array.ndim > 1 else 1 for _, array in arrays)
+        steps = max((array.shape[1] if array.ndim > 1 else 1 for _, array in arrays), default=1)
         units = sum(
             cell.units for unit in prepared.recurrent for _, _, cell in recurrent_of(unit).cells()
         )
@@ -488,7 +491,7 @@ class Session:
     @property
     def output_batch_axis(self) -> int:
         """Which axis of three-axis outputs holds the sequences: 1 in a time-major model."""
-        return max((entry.batch_axis for entry in self.model.inputs), default=0)
+        return max((entry.batch_axis or 0 for entry in self.model.inputs), default=0)
 
     @property
     def states(self) -> dict[str, Array]:
@@ -497,13 +500,10 @@ class Session:
         return named_states(units, self._final)
 
 
-def _chosen(given: bool | None, saved: bool) -> bool:
-    return saved if given is None else given
-
-
-def _numbered(name: str, count: int) -> list[str]:
-    """One name as it is, several with their numbers."""
-    return [name] if count == 1 else [f"{name}_{k}" for k in range(count)]
+def _takes_whole_batch(call: Call) -> bool:
+    """Whether a call may depend on all sequences at once, so that they cannot run in pieces."""
+    constant = any(isinstance(value, Constant) for value in (*call.initial_state, call.lengths))
+    return constant or call.condition is not None or isinstance(call.layer.operation, Foreign)
 
 
 def _with_lengths(error: InputError, arrays: Given) -> InputError:

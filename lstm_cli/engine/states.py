@@ -78,6 +78,10 @@ def _accepted_names(units: Sequence[Unit], chosen: Sequence[str]) -> dict[str, T
         for part, k, state in _states_of(unit):
             target = (unit.call, part, k)
             short = "/".join(filter(None, (part, state)))
+            if not part and _recurrent(unit).convention == "torch":
+                names[f"{unit.name}/l0/{state}"] = target
+                if unit.name == only:
+                    names[f"l0/{state}"] = target
             names[f"{unit.name}/{short}"] = target
             names[f"{unit.name.lstrip('/')}/{short}"] = target
             if unit.name.endswith("@0") and sum(u.layer is unit.layer for u in units) == 1:
@@ -112,7 +116,7 @@ def _full_name(units: Sequence[Unit], target: Target) -> str:
 
 def _filled(unit: Unit, value: float, batch: int) -> Parts:
     return {
-        part: tuple(np.full((batch, cell.units), value) for _ in cell.state_names)
+        part: tuple(np.full((batch, size), value) for size in cell.state_sizes.values())
         for part, _, cell in _recurrent(unit).cells()
     }
 
@@ -124,14 +128,14 @@ def _fitted(
     for unit in units:
         for part, _, cell in _recurrent(unit).cells():
             arrays = []
-            for k, _ in enumerate(cell.state_names):
+            for k, size in enumerate(cell.state_sizes.values()):
                 name, array = given[unit.call, part, k]
-                expected = (batch, cell.units)
+                expected = (batch, size)
                 if array.dtype.kind not in "fiub":
                     raise InputError(
                         f"initial state '{name}': expected numbers, found {array.dtype}"
                     )
-                if array.shape not in (expected, (1, cell.units), (cell.units,)):
+                if array.shape not in (expected, (1, size), (size,)):
                     raise ShapeError(
                         f"initial state '{name}' of layer '{unit.name}'",
                         f"{expected} (sequences, units)",

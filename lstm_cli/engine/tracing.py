@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..model import Array, Model
+from ..model import Array, Model, in_part
 from ..traces import Trace, Traces
 from .graph import Values
 from .plan import recurrent_of
+from .recurrent import LayerResult
 from .selection import Unit
 
 
@@ -36,10 +37,13 @@ def build_trace(
     for unit, front in zip(units, fronts, strict=True):
         shared = _of_layer(unit, values, tensors, lengths)
         arrays |= {front + name: array for name, array in shared.items()}
-        for part, own in _of_cells(unit, values).items():
+        for cell, own in _of_cells(unit, values).items():
+            part = in_part(cell, unit.part, recurrent_of(unit))
+            if part is None:
+                continue
             prefix = front + (f"{part}/" if part else "")
             arrays |= {prefix + name: array for name, array in own.items()}
-            meta = _meta(model, unit, part)
+            meta = _meta(model, unit, cell)
             cells[prefix.rstrip("/")] = Trace({**own, **shared}, meta)
     if len(cells) == 1:
         ((name, trace),) = cells.items()
@@ -77,8 +81,9 @@ def _of_layer(
     result = values.layers[unit.call]
     found: dict[str, Array] = {}
     if "output" in tensors:
-        many = len(result.sequences) > 1
-        for k, sequence in enumerate(result.sequences):
+        sequences = _outputs(unit, result)
+        many = len(sequences) > 1
+        for k, sequence in enumerate(sequences):
             found[f"output_{k}" if many else "output"] = np.ascontiguousarray(sequence)
     if "x" in tensors:
         found["x"] = np.array(values.inputs[unit.call])
@@ -88,6 +93,20 @@ def _of_layer(
     if lengths is not None:
         found["lengths"] = np.array(lengths)
     return found
+
+
+def _outputs(unit: Unit, result: LayerResult) -> list[Array]:
+    """What the layer, or a level of it, hands on, each (B, T, U); nothing for other parts.
+
+    The directions of an ONNX node stand side by side, as later nodes mostly read them.
+    """
+    recurrent = recurrent_of(unit)
+    last = f"l{len(recurrent.levels) - 1}" if recurrent.convention == "torch" else ""
+    if unit.part not in ("", last):
+        return result.levels.get(unit.part, [])
+    if recurrent.convention.startswith("onnx"):
+        return [np.concatenate(result.sequences, axis=-1)]
+    return result.sequences
 
 
 def _source(model: Model) -> dict[str, Any]:

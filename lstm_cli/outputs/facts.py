@@ -75,6 +75,7 @@ def layer_facts(model: Model, layer: Layer) -> dict[str, Any]:
 def _recurrent_facts(operation: Recurrent) -> dict[str, Any]:
     cells = [cell for _, _, cell in operation.cells()]
     direction = "backward" if operation.directions[0].go_backwards else "forward"
+    lstm = [cell for cell in cells if isinstance(cell, LstmCell)]
     return {
         "input_size": operation.input_size,
         "units": _same([cell.units for cell in cells]),
@@ -87,7 +88,22 @@ def _recurrent_facts(operation: Recurrent) -> dict[str, Any]:
         "return_state": operation.return_state,
         "stateful": operation.stateful,
         "go_backwards": operation.directions[0].go_backwards,
+        "additions": _same([additions(cell) for cell in lstm]) if lstm else [],
     }
+
+
+def additions(cell: LstmCell) -> list[str]:
+    """What the cell has beyond the textbook's, such as ``peepholes`` or ``clip 3``."""
+    found: list[str] = []
+    if cell.output_activation is not None:
+        found.append(f"output activation {cell.output_activation}")
+    found += ["peepholes"] if cell.peepholes is not None else []
+    found += [f"projection to {cell.hidden_size}"] if cell.projection is not None else []
+    limits = {"clip": cell.clip, "cell clip": cell.cell_clip}
+    limits["projection clip"] = cell.projection_clip
+    found += [f"{name} {limit:g}" for name, limit in limits.items() if limit is not None]
+    found += [{"f": "f = 1 - i", "i": "i = 1 - f"}[cell.coupled]] if cell.coupled else []
+    return found + (["layer normalisation"] if cell.layer_norm is not None else [])
 
 
 def _recurrent_activation(cell: LstmCell | GruCell | SimpleRnnCell) -> str | None:
@@ -97,7 +113,7 @@ def _recurrent_activation(cell: LstmCell | GruCell | SimpleRnnCell) -> str | Non
 def _other(operation: object) -> dict[str, Any]:
     """The same keys for a layer without recurrence."""
     keys = "input_size units parts direction activation recurrent_activation use_bias"
-    flags = "return_sequences return_state stateful go_backwards"
+    flags = "return_sequences return_state stateful go_backwards additions"
     facts: dict[str, Any] = dict.fromkeys(f"{keys} {flags}".split())
     facts["parts"] = []
     if isinstance(operation, Operation):

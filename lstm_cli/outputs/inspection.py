@@ -25,6 +25,7 @@ DETAILS = {
     "stateful": "stateful",
     "go_backwards": "go_backwards",
     "masking": "masking",
+    "additions": "with",
     "dtype": "dtype",
 }
 """What a wide console shows in the table of layers, and a narrow one below it."""
@@ -187,6 +188,6 @@ def _unsupported(facts: Mapping[str, Any], width: int) -> list[Text]:
     lines = [Text(), Text("cannot be computed", "bold")]
     for entry in facts["unsupported"]:
         blocks = ", ".join(entry["blocks"])
-        tail = f"; blocks {blocks}" if blocks else "; blocks no LSTM layer"
+        tail = f"; blocks {blocks}" if blocks else ""
         lines += wrapped(f"{entry['address']}: {entry['reason']}{tail}", width, "", "  - ", "    ")
     return lines

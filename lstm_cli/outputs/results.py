@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from ..model import Array
+from ..model import LSTM_WEIGHTS, Array
 from ..traces import STEP_TENSORS
 
-WEIGHT_TENSORS = ("kernel", "recurrent_kernel", "bias")
+WEIGHT_TENSORS = LSTM_WEIGHTS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

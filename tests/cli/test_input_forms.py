@@ -96,6 +96,7 @@ def test_one_column_of_ids_is_a_sequence_and_a_row_of_them_too(lstm: Cli) -> Non
     vector = lstm.csv("states", BRACKETS, "vector.npy")
     batch = lstm.csv("states", BRACKETS, "batch.npy")
     rows = lstm.csv("states", BRACKETS, "rows.csv")
+    piped = lstm("states", BRACKETS, "-", stdin=Path("rows.csv").read_bytes()).succeeded()
 
     assert column.header[0] == vector.header[0] == "step"
     assert_close(column.columns("h"), golden("brackets")["h"][0])
@@ -103,6 +104,7 @@ def test_one_column_of_ids_is_a_sequence_and_a_row_of_them_too(lstm: Cli) -> Non
     assert batch.header[0] == rows.header[0] == "sequence"
     np.testing.assert_array_equal(batch.columns("h"), column.columns("h"))
     assert_close(rows.columns("h")[:5], golden("brackets")["h"][0, :5])
+    np.testing.assert_array_equal(piped.table.values, rows.values)
 
 
 def test_an_array_of_single_ids_is_a_batch_not_a_sequence(lstm: Cli) -> None:

@@ -53,6 +53,18 @@ def test_each_row_comes_out_as_soon_as_it_went_in() -> None:
         assert finish(process) == Ran(0, b"", "")
 
 
+def test_rows_that_are_sequences_are_not_taken_for_steps() -> None:
+    """Rows of ids come in one by one: each is a sequence, and none continues the one before."""
+    with start("states", SAMPLES / "brackets.keras", "-", stdin=subprocess.PIPE) as process:
+        _send(process, b"1,2,3\n")
+        time.sleep(0.3)
+        _send(process, b"1,2,3\n")
+        done = finish(process)
+    table = done.succeeded().table
+    np.testing.assert_array_equal(table.column("sequence"), [0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(table.columns("h")[:3], table.columns("h")[3:])
+
+
 def _send(process: subprocess.Popen[bytes], data: bytes) -> None:
     assert process.stdin
     process.stdin.write(data)
@@ -66,7 +78,9 @@ def _line(process: subprocess.Popen[bytes]) -> bytes:
     while not line.endswith(b"\n"):
         ready, _, _ = select.select([process.stdout], [], [], 20)
         assert ready, "nothing came out"
-        line += os.read(process.stdout.fileno(), 1)
+        byte = os.read(process.stdout.fileno(), 1)
+        assert byte, "the output ended"
+        line += byte
     return line.rstrip(b"\n")
 
 

@@ -124,7 +124,7 @@ NO_GATES = "has no LSTM gates or cell state to trace (LSTM layers: lstm)"
         ("--units", "", f"--units: {UNITS} ''"),
         ("--units", "3:1", f"--units: {UNITS} '3:1'"),
         ("--units", "-1", f"--units: {UNITS} '-1'"),
-        ("--tensors", "q", f"no tensor 'q'; there is: {EVERY}, lengths and 3 more"),
+        ("--tensors", "q", f"no tensor 'q'; there is: {EVERY}, lengths and 7 more"),
         ("--tensors", ",", "--tensors: expected names, such as h,c,f, found none"),
         ("--tensors", "forward/h", f"no tensor 'forward/h'; there is: h, {STATES}"),
         ("--tensors", "mask", f"no tensor 'mask'; there is: {STATES}"),
@@ -182,3 +182,11 @@ def test_ambiguous_suffixes_list_what_they_mean(lstm: Cli) -> None:
 
     assert message == "'lstm' means several layers; choose one of: left/lstm, right/lstm"
     assert left.table.header[1] == "h[0]"
+
+
+@pytest.mark.parametrize("command", [["states", BIDIRECTIONAL[1]], ["weights"]])
+def test_a_layer_chosen_twice_is_chosen_once(lstm: Cli, command: list[object]) -> None:
+    name, *inputs = command
+    once = lstm(name, BIDIRECTIONAL[0], *inputs, "-l", "middle").succeeded()
+    twice = lstm(name, BIDIRECTIONAL[0], *inputs, "-l", "middle", "-l", "middle").succeeded()
+    assert twice.out == once.out

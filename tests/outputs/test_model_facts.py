@@ -126,6 +126,7 @@ def test_facts_of_a_model_are_json() -> None:
         "return_state": False,
         "stateful": False,
         "go_backwards": False,
+        "additions": [],
         "masking": True,
         "dtype": "float32",
         "parameters": 10496,
