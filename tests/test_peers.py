@@ -1,4 +1,4 @@
-"""Cases from the LSTM tests of Keras and keras-js, with every gate and state of every step.
+"""Cases from the LSTM tests of Keras, keras-js and candle, with gates and states of every step.
 
 They come from other projects and stay in the large golden folder. ``expected.npz`` holds the
 framework's cell stepped one step at a time; a case names its tolerance.
@@ -18,27 +18,30 @@ import lstm_cli
 from lstm_cli.traces import Trace
 
 FOLDER = large_folder()
+ENDINGS = (".keras", ".h5", ".safetensors")
 PER_STEP = {"h_seq": "h", "c_seq": "c", "i": "i", "f": "f", "g": "g", "o": "o"}
 FINAL = {"h_last": "final_h", "c_last": "final_c"}
 
 
-def keras_files() -> list[tuple[Path, str]]:
-    """Each Keras case with each of its model files: .keras, legacy .h5 and weights alone."""
+def model_files() -> list[tuple[Path, str]]:
+    """Each case but those of ONNX with each of its model files."""
     found = []
     for case in sorted(FOLDER.glob("peers/*/case.json")) if FOLDER else []:
         facts = json.loads(case.read_text())
         names = [facts["model_file"], *facts.get("other_files", [])]
-        found += [(case.parent, name) for name in names if name.endswith((".keras", ".h5"))]
+        found += [(case.parent, name) for name in names if name.endswith(ENDINGS)]
     return found
 
 
-FILES = keras_files()
+FILES = model_files()
 pytestmark = pytest.mark.skipif(FOLDER is None, reason=NO_FOLDER)
 
 
 def test_there_are_cases_of_each_kind() -> None:
-    assert len({case for case, _ in FILES}) == 15 + 9  # Keras's own tests, and those of keras-js
-    assert {name for _, name in FILES} >= {"model.keras", "model_legacy.h5", "model.weights.h5"}
+    # Keras's own tests, those of keras-js, and candle's
+    assert len({case for case, _ in FILES}) == 15 + 9 + 1
+    names = {name for _, name in FILES}
+    assert names >= {"model.keras", "model_legacy.h5", "model.weights.h5", "model.safetensors"}
 
 
 class Case:
