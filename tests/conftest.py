@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import Cli
@@ -24,6 +26,18 @@ def lstm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cli]:
     yield Cli()
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its account to the process that prints the summary."""
+    handed_over = getattr(session.config, "workeroutput", None)
+    if handed_over is not None:
+        handed_over["golden"] = asdict(REPORT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    REPORT.add(**getattr(node, "workeroutput", {}).get("golden", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

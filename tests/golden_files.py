@@ -14,9 +14,10 @@ import lzma
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -180,6 +181,19 @@ class Report:
     refused: dict[str, str] = field(default_factory=dict)
     listed: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+
+    def add(
+        self,
+        matched: Sequence[str] = (),
+        refused: Mapping[str, str] = MappingProxyType({}),
+        listed: Mapping[str, str] = MappingProxyType({}),
+        failed: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """What became of the files of another process."""
+        self.matched += matched
+        self.refused |= refused
+        self.listed |= listed
+        self.failed |= failed
 
     def lines(self) -> list[str]:
         """The summary: one line of counts, then every file that does not match, with its reason."""

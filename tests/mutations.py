@@ -1,244 +1,197 @@
-"""Files with damage in them: the mutations, and what is tried with each mutated file.
+"""Damaged model files: which files are damaged, and what is tried with each of them.
 
 Run as a script it tries many and prints, as JSON, what became of them:
-``python tests/mutations.py FOLDER FIRST_SEED COUNT FILE…``. A separate process has limits of its
-own for memory, and a crash of libhdf5 is seen as such.
+``python tests/mutations.py FOLDER CONTAINER FIRST_SEED COUNT``. A process of its own has limits of
+its own for memory, and a crash or a hang inside a library is seen as such.
 """
 
 from __future__ import annotations
 
-import copy
 import faulthandler
 import json
+import lzma
 import random
 import resource
+import shutil
 import sys
 import time
 import traceback
 import zipfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
-from golden_files import Array
+from cli_runs import Ran
+from damage import ANY, Damage, damages_of
+from golden_files import ROOT, Array
 
 import lstm_cli
+from lstm_cli.cli import main as main_program
 
-MEMORY = 2 * 2**30
-"""Address space of the process, its libraries included: what a file of 100 kB may take."""
-SECONDS = 20.0
+MEMORY = 512 * 2**20
+"""What a file of at most 60 kB may take, beside the libraries: address space, in bytes."""
+PEAK = 128 * 2**20
+"""What such files may really use of it; most use a few megabytes."""
+SECONDS = 15.0
 """The longest that one file may take; most take a hundredth of a second."""
-
-VALUES: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, -1, 2, 4, 10**9, 10**30, -(10**30), 0.5, 1e300),
-    *(float("nan"), float("inf"), "", "x", "4", "relu", "softmax", "lstm", "é\x00\ud800", ".."),
-    *([], {}, [1], [0], [-1], [None], [1, 2, 3], ["a"], [[["a", 0, 0]]], [10**9], [10**9] * 2),
-    *({"a": 1}, {"class_name": "LSTM", "config": {}}, {"class_name": "Sequential", "config": []}),
-    {"class_name": "__keras_tensor__", "config": {"keras_history": ["lstm", 0, 0]}},
-    {"class_name": "__tensor__", "config": {"value": [[1.0]]}},
-    *("channels_first", "same", "causal", "float64", "float16", "int32"),
-)
-CLASSES = (
-    "LSTM GRU SimpleRNN Bidirectional TimeDistributed RNN LSTMCell StackedRNNCells Dense Embedding "
-    "Masking Reshape Flatten Permute RepeatVector Concatenate Add Dot Attention Conv1D Conv2D "
-    "MaxPooling1D BatchNormalization LayerNormalization Lambda Merge TFOpLambda TensorFlowOpLayer "
-    "Softmax Normalization Rescaling UpSampling1D Cropping1D ZeroPadding1D PReLU Sequential "
-    "GlobalAveragePooling1D AdditiveAttention Model Functional InputLayer Dropout Activation "
-    "SeparableConv1D Multiply Split GetItem Cast Where CuDNNLSTM CuDNNGRU MultiHeadAttention"
-).split()
-KEYS = (
-    "units initial_state mask training axis go_backwards layers cell layer name class_name config "
-    "return_state stateful time_major reset_after use_bias dtype inbound_nodes batch_shape mode"
-).split()
-VERSIONS = ("1.2.2", "2.0.0", "2.1.6-tf", "2.2.4-tf", "2.3.0-tf", "3.15.1", "0", "x", "99.9", 5)
+REMOVED = "file_removed"
+"""The damage that a model of several files can take beside what happens to each."""
+LARGEST, LARGEST_IN_FOLDER = 60_000, 900_000
+"""Larger files are left out: they are no other kind, and take longer."""
 
 
-# -- JSON
+class Container(NamedTuple):
+    """A kind of file: where the undamaged ones are, and what belongs to each.
+
+    Attributes:
+        patterns: the golden files or folders, below ``tests/golden``.
+        opens: for folders, the name in them that is opened; ``""`` for the folder itself.
+        beside: endings of the files that go with a file, and take damage too.
+        architecture: whether a JSON architecture stands beside and is given.
+    """
+
+    patterns: tuple[str, ...]
+    opens: str = ""
+    beside: tuple[str, ...] = ()
+    architecture: bool = False
 
 
-def places(value: Any, front: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every value inside a document."""
-    if front:
-        yield front
-    if isinstance(value, dict):
-        for key, entry in value.items():
-            yield from places(entry, (*front, key))
-    elif isinstance(value, list):
-        for k, entry in enumerate(value):
-            yield from places(entry, (*front, k))
+CONTAINERS = {
+    "keras_hdf5": Container(("keras/*/*.h5",)),
+    "keras_weights": Container(("keras/*/*.weights.h5",), beside=(".json",), architecture=True),
+    "keras_archive": Container(("keras/*/*.keras",)),
+    "keras_directory": Container(("keras/*/*_dirform",)),
+    "keras_shards": Container(("keras/*/*_sharded",), opens="m.weights.json"),
+    "torch_archive": Container(("torch/*.pt",)),
+    "torch_stream": Container(("torch/*legacy.pt",)),
+    "torch_checkpoint": Container(("torch/ckpt*.[cp]*",)),
+    "safetensors": Container(("torch/*.safetensors",)),
+    "onnx": Container(("onnx/*.onnx",), beside=(".onnx.data",)),
+    "saved_model": Container(("savedmodel/tf_2.15.1_cells", "savedmodel/k3*[0-9d]")),
+    "checkpoint": Container(("savedmodel/*_ckpt",), opens="w"),
+    "tflite": Container(("tflite/*.tflite",)),
+    "npz": Container(("npz/*.npz",)),
+}
 
 
-def at(document: Any, place: tuple[Any, ...]) -> Any:
-    for key in place:
-        document = document[key]
-    return document
+class Source(NamedTuple):
+    """An undamaged model: its files by name, what is opened, and with which architecture."""
+
+    name: str
+    files: dict[str, bytes]
+    opens: str
+    architecture: str | None = None
 
 
-def mutate_json(document: Any, chance: random.Random) -> Any:
-    """A copy with a few values removed, replaced, copied elsewhere or put into another order."""
-    document = copy.deepcopy(document)
-    for _ in range(chance.choice((1, 1, 1, 2, 4))):
-        found = list(places(document))
-        if not found:
-            break
-        place = chance.choice(found)
-        parent, key = at(document, place[:-1]), place[-1]
-        other = copy.deepcopy(at(document, chance.choice(found)))
-        _change(parent, key, other, chance)
-    return document
+def sources(container: Container) -> list[Source]:
+    """The undamaged models of a container, by name."""
+    golden, found = ROOT / "tests" / "golden", []
+    for path in sorted(path for pattern in container.patterns for path in golden.glob(pattern)):
+        source = _of_folder(path, container) if path.is_dir() else _of_file(path, container)
+        largest = LARGEST_IN_FOLDER if path.is_dir() else LARGEST
+        if max(map(len, source.files.values())) < largest:
+            found.append(source)
+    return found
 
 
-def _change(parent: Any, key: Any, other: Any, chance: random.Random) -> None:
-    value, kind = parent[key], chance.randrange(8)
-    if kind == 0:
-        del parent[key]
-    elif kind == 1:
-        parent[key] = other
-    elif kind == 2 and isinstance(parent, list):
-        chance.shuffle(parent)
-    elif kind == 3 and isinstance(parent, list):
-        parent.insert(chance.randrange(len(parent) + 1), copy.deepcopy(value))
-    elif kind == 3:
-        parent[chance.choice(KEYS)] = copy.deepcopy(chance.choice(VALUES))
-    elif isinstance(value, bool):
-        parent[key] = not value
-    elif kind < 6 and isinstance(value, int):
-        parent[key] = value + chance.choice((-2, -1, 1, 2))
-    elif kind < 6 and isinstance(value, str):
-        parent[key] = chance.choice(CLASSES)
-    else:
-        parent[key] = copy.deepcopy(chance.choice(VALUES))
+def _of_folder(path: Path, container: Container) -> Source:
+    files = {
+        f"model/{file.relative_to(path)}".removesuffix(".xz"): _unpacked(file)
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    }
+    return Source(path.name, files, "/".join(filter(None, ("model", container.opens))))
 
 
-# -- HDF5
+def _of_file(path: Path, container: Container) -> Source:
+    files, architecture = {path.name: path.read_bytes()}, None
+    stem = path.name.removesuffix(path.suffix).removesuffix(".weights")
+    for ending in container.beside:
+        other = path.with_name(stem + ending)
+        if other.is_file():
+            files[other.name] = other.read_bytes()
+            architecture = other.name if container.architecture else None
+    return Source(path.name, files, path.name, architecture)
 
 
-def mutate_hdf5(content: bytes, chance: random.Random) -> bytes:
-    """A copy with groups, datasets and attributes removed, renamed or replaced."""
-    target = BytesIO()
-    with h5py.File(BytesIO(content), "r") as source, h5py.File(target, "w") as file:
-        for name in source:
-            source.copy(name, file)
-        for name, value in source.attrs.items():
-            file.attrs[name] = value
-        for _ in range(chance.choice((1, 1, 2, 3))):
-            _change_hdf5(file, chance)
-    return target.getvalue()
+def _unpacked(path: Path) -> bytes:
+    content = path.read_bytes()
+    return lzma.decompress(content) if path.suffix == ".xz" else content
 
 
-def _change_hdf5(file: Any, chance: random.Random) -> None:
-    names: list[str] = []
-    file.visit(names.append)
-    kind = chance.randrange(8)
-    if kind < 3 and "model_config" in file.attrs:
-        document = json.loads(file.attrs["model_config"])
-        text = json.dumps(mutate_json(document, chance)).encode()
-        del file.attrs["model_config"]
-        file.attrs.create("model_config", text, dtype=h5py.string_dtype())
-        return
-    name = chance.choice(names)
-    node = file[name]
-    if kind == 3:
-        del file[name]
-    elif kind == 4 and isinstance(node, h5py.Dataset) and node.dtype.kind == "f":
-        array = odd_array(np.asarray(node[()]), chance)
-        del file[name]
-        file[name] = array
-    elif kind == 5:
-        moved = name + chance.choice(("x", "_1", "_99999999999999999999", "\\a", "é"))
-        file.move(name, moved)
-    elif kind == 6 and len(node.attrs):
-        _change_attribute(node, chance.choice(list(node.attrs)), chance)
-    else:
-        chance.choice((file, node)).attrs["keras_version"] = chance.choice(VERSIONS)
+class Mutation(NamedTuple):
+    """A damaged model: what was damaged, how, and its files."""
+
+    source: Source
+    damaged: str
+    kind: str
+    files: dict[str, bytes]
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.damaged} of {self.source.name}"
+
+    def write(self, folder: Path) -> Path:
+        """Its files in an empty folder; the path to open."""
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, content in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return folder / self.source.opens
 
 
-def _change_attribute(node: Any, name: str, chance: random.Random) -> None:
-    value = np.asarray(node.attrs[name])
-    new = chance.choice(
-        (None, 3, b"x", [], [b"a", b"b"], np.zeros((2, 2)), b"\xff\xfe", h5py.Empty("f4"), 10**15)
-    )
-    if value.ndim == 1 and len(value) and chance.random() < 0.5:
-        new = chance.choice((value[::-1], value[:-1], np.concatenate([value, value])))
-    del node.attrs[name]
-    if new is not None:
-        node.attrs[name] = new
+Targets = dict[str, list[tuple[Source, str, Damage]]]
+"""By kind of damage the files that can take it."""
 
 
-def odd_array(array: Array, chance: random.Random) -> Any:
-    """Weights of another shape or type."""
-    choices: tuple[Callable[[], Any], ...] = (
-        lambda: array[..., :-1] if array.ndim else array,
-        lambda: array.T,
-        lambda: array.reshape(-1),
-        lambda: np.zeros((0, *array.shape), np.float32),
-        lambda: array.astype(chance.choice(("f2", "f8", "i4", "u1", ">f4", "?", "c8", "S3"))),
-        lambda: np.float32(3),
-        lambda: np.full(array.shape, np.nan, np.float32),
-        lambda: np.zeros(chance.choice(((1,), (1, 4), (4, 16), (0, 0), (1, 1, 1, 1))), "f4"),
-    )
-    with np.errstate(all="ignore"):
-        return chance.choice(choices)()
+def targets(found: list[Source]) -> Targets:
+    """Every kind of damage that goes with the files of some models."""
+    kinds: Targets = {}
+    for source in found:
+        for name, content in source.files.items():
+            damages = damages_of(name, content) if content else ()
+            for damage in dict.fromkeys(damages):
+                kinds.setdefault(damage.__name__, []).append((source, name, damage))
+            if len(source.files) > 1:
+                kinds.setdefault(REMOVED, []).append((source, name, ANY[0]))
+    return kinds
 
 
-# -- bytes
+def mutation(kinds: Targets, seed: int) -> Mutation:
+    """A mutation, always the same for a seed; every kind of damage comes in its turn.
 
-
-def flip(content: bytes, chance: random.Random) -> bytes:
-    """A few bytes changed, half of them near the beginning, where the structure is."""
-    damaged = bytearray(content)
-    for _ in range(chance.choice((1, 1, 2, 4, 16))):
-        end = len(damaged) if chance.random() < 0.5 else min(len(damaged), 4096)
-        position = chance.randrange(end)
-        damaged[position] ^= 1 << chance.randrange(8)
-    return bytes(damaged)
-
-
-def mutate(content: bytes, chance: random.Random) -> bytes:
-    """A golden file with damage of one kind or another."""
-    if content.startswith(b"{"):
-        return json.dumps(mutate_json(json.loads(content), chance)).encode()
-    kind = chance.randrange(8)
-    if kind == 0:
-        return content[: chance.randrange(len(content))]
-    if kind == 1:
-        return flip(content, chance)
-    if not content.startswith(b"PK"):
-        return flip(content, chance) if kind == 2 else mutate_hdf5(content, chance)
-    with zipfile.ZipFile(BytesIO(content)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    name = chance.choice(list(members))
-    if kind == 2:
-        members[name] = flip(members[name], chance)
-    elif kind == 3:
-        del members[name]
-    elif kind == 4:
-        members["model.weights.h5"] = mutate_hdf5(members["model.weights.h5"], chance)
-    else:
-        document = json.loads(members["config.json"])
-        members["config.json"] = json.dumps(mutate_json(document, chance)).encode()
-    target = BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        for name, member in members.items():
-            archive.writestr(name, member)
-    return target.getvalue()
+    Raises:
+        ValueError: if the damage cannot be done to the file, or not be written down.
+    """
+    kind = sorted(kinds)[seed % len(kinds)]
+    chance = random.Random(seed)
+    source, name, damage = chance.choice(kinds[kind])
+    files = dict(source.files)
+    if kind == REMOVED:
+        del files[name]
+        return Mutation(source, name, kind, files)
+    try:
+        files[name] = damage(files[name], chance)
+    except (TypeError, KeyError, OSError) as error:
+        raise ValueError(f"{kind}: {error}") from error
+    return Mutation(source, name, kind, files)
 
 
 # -- what is tried
 
 
-def attempt(path: Path) -> list[str]:
-    """Load, inspect, list weights, run, trace: ``ok`` or the kind of error of each.
+def attempt(path: Path, architecture: Path | None = None) -> list[str]:
+    """Load, inspect, list weights, run, trace, whole and in blocks: ``ok`` or each one's error.
 
     Raises:
-        Exception: whatever is not an ``LstmCliError``.
+        Exception: whatever is not an ``LstmCliError`` of one sentence.
     """
     try:
-        model = lstm_cli.load(path)
+        model = lstm_cli.load(path, architecture=architecture)
     except lstm_cli.LstmCliError as error:
         return [_sentence(error)]
     tries: list[Callable[[], Any]] = [
@@ -247,7 +200,11 @@ def attempt(path: Path) -> list[str]:
     ]
     x = {entry.name: _numbers(entry.shape, entry.dtype) for entry in model.inputs}
     if model.has_graph and all(array is not None for array in x.values()):
-        tries += [lambda: lstm_cli.run(model, x), lambda: lstm_cli.trace(model, x)]
+        tries += [
+            lambda: lstm_cli.run(model, x),
+            lambda: lstm_cli.trace(model, x),
+            lambda: list(lstm_cli.trace_blocks(model, [x, x])),
+        ]
     for layer in model.lstm_layers[:4]:
         size = layer.recurrent.input_size if layer.recurrent else 0
         one, name = np.ones((2, 3, size), np.float32), layer.address
@@ -267,54 +224,151 @@ def _outcome(action: Callable[[], Any]) -> str:
 
 
 def _sentence(error: lstm_cli.LstmCliError) -> str:
+    """The kind of an error that reads as one should.
+
+    Raises:
+        ValueError: if it does not, or if memory ran out before the file was refused.
+    """
     text = str(error)
     if not text.strip() or "\n" in text:
         raise ValueError(f"a {type(error).__name__} is not one sentence: {text!r}")
+    if "fit into memory" in text:
+        raise ValueError(f"memory was asked for that a file of this size cannot need: {text}")
     return type(error).__name__
 
 
-def _numbers(shape: tuple[int | None, ...] | None, dtype: str) -> Array | None:
+def _numbers(shape: Sequence[int | None] | None, dtype: str) -> Array | None:
     """An input of a declared shape, 3 for every open axis; None where that is very large."""
     sizes = [2, *(3 if n is None else n for n in (shape or (None, None, 3))[1:])]
-    if np.prod([float(n) for n in sizes]) > 1e7:
+    if np.prod([float(n) for n in sizes]) > 1e5:
         return None
     return np.ones(sizes, np.int64 if "int" in dtype else np.float32)
 
 
-def attempts(folder: Path, first: int, count: int, files: list[Path]) -> dict[str, Any]:
-    """Try ``count`` mutations; how often each outcome came, and everything that went wrong."""
-    outcomes: dict[str, int] = {}
-    wrong: list[str] = []
-    path = folder / f"mutated_{first}"
-    for seed in range(first, first + count):
-        chance = random.Random(seed)
-        source = chance.choice(files)
-        try:
-            content = mutate(source.read_bytes(), chance)
-        except (ValueError, TypeError, KeyError, OSError, RecursionError, UnicodeEncodeError):
-            continue  # the damage could not be written down
-        path.write_bytes(content)
-        (folder / "last").write_text(f"seed {seed} of {source.name}")
+def on_the_command_line(path: Path, architecture: Path | None) -> list[int]:
+    """Exit codes of ``inspect`` and, if that goes well, of ``run`` and ``export --direct``."""
+    more = [] if architecture is None else ["--architecture", str(architecture)]
+    inspected = _command("inspect", str(path), "--json", *more)
+    if inspected.code:
+        return [inspected.code]
+    folder, facts = path.parent, json.loads(inspected.text)
+    x = {entry["name"]: _numbers(entry["shape"], entry["dtype"]) for entry in facts["inputs"]}
+    codes = [0]
+    if facts["outputs"] and all(array is not None and name for name, array in x.items()):
+        _write_npz(folder / "x.npz", x)
+        codes.append(_command("run", str(path), f"{folder}/x.npz", *more).code)
+    for layer in [entry for entry in facts["layers"] if entry["lstm"]][:1]:
+        np.save(folder / "x.npy", np.ones((3, layer["input_size"]), np.float32))
+        direct = ("--direct", "--layer", layer["address"], "-o", f"{folder}/steps.npz")
+        codes.append(_command("export", str(path), f"{folder}/x.npy", *direct, *more).code)
+    return codes
+
+
+def _write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
+    """An archive whose members may have any name, ``file`` too."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            content = BytesIO()
+            np.save(content, array)
+            archive.writestr(f"{name}.npy", content.getvalue())
+
+
+def _command(*arguments: str) -> Ran:
+    """What a command does.
+
+    Raises:
+        ValueError: unless it ends with 0, or with 2 and one sentence after its notes.
+    """
+    ran = _run(list(arguments))
+    notes = ran.notes[:-1] if ran.code else ran.notes
+    if ran.code not in (0, 2) or not all(note.startswith("note: ") for note in notes):
+        raise ValueError(f"exit code {ran.code} of {arguments[0]}: {ran.err}")
+    if ran.code == 2 and (ran.out or not ran.notes[-1].startswith("error: ")):
+        raise ValueError(f"{arguments[0]} says {ran.err!r}, and {ran.out[:200]!r}")
+    if "error in lstm itself" in ran.err or "\x1b" in ran.err + ran.text:
+        raise ValueError(f"{arguments[0]} shows {ran.err!r}")
+    return ran
+
+
+def _run(arguments: list[str]) -> Ran:
+    """The whole program, with bytes in place of the standard streams."""
+    out, err, before = BytesIO(), BytesIO(), (sys.stdout, sys.stderr)
+    sys.stdout = TextIOWrapper(out, encoding="utf-8", write_through=True)
+    sys.stderr = TextIOWrapper(err, encoding="utf-8", write_through=True)
+    try:
+        main_program(arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+        return Ran(code, out.getvalue(), err.getvalue().decode())
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+class Tally(NamedTuple):
+    """What became of many mutations."""
+
+    outcomes: Counter[str]
+    kinds: Counter[str]
+    wrong: list[str]
+
+    def try_one(self, mutated: Mutation, folder: Path, label: str) -> None:
+        """Try one mutation, in bounded time: the process ends, and says where, if it takes more."""
+        (folder / "last").write_text(label)
+        path = mutated.write(folder / "damaged")
+        architecture = None
+        if mutated.source.architecture is not None:
+            architecture = folder / "damaged" / mutated.source.architecture
         faulthandler.dump_traceback_later(SECONDS, exit=True)
         start = time.monotonic()
         try:
-            found = attempt(path)
+            found = attempt(path, architecture)
+            codes = on_the_command_line(path, architecture)
+            if (codes[0] == 0) is not (found[0] == "ok"):
+                raise ValueError(f"load says {found[0]}, but inspect exits with {codes[0]}")
+            found += [f"exit {code}" for code in codes]
         except Exception:
             found = ["wrong"]
-            wrong.append(f"seed {seed} of {source.name}: {traceback.format_exc(limit=-3)}")
+            self.wrong.append(f"{label}: {traceback.format_exc(limit=-4)}")
         finally:
             faulthandler.cancel_dump_traceback_later()
-        if time.monotonic() - start > SECONDS / 2:
-            wrong.append(f"seed {seed} of {source.name}: {time.monotonic() - start:.0f} seconds")
-        for outcome in found:
-            outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    return {"outcomes": outcomes, "wrong": wrong}
+        if (taken := time.monotonic() - start) > SECONDS / 3:
+            self.wrong.append(f"{label}: {taken:.0f} seconds")
+        self.kinds[mutated.kind] += 1
+        self.outcomes.update(found)
 
 
-def main(folder: str, first: str, count: str, *files: str) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    found = attempts(Path(folder), int(first), int(count), [Path(file) for file in files])
-    print(json.dumps(found))
+def attempts(folder: Path, container: str, first: int, count: int) -> dict[str, Any]:
+    """Try ``count`` mutations; how often each outcome and kind came, and all that went wrong."""
+    kinds = targets(sources(CONTAINERS[container]))
+    tally = Tally(Counter(), Counter(), [])
+    skipped = 0
+    for seed in range(first, first + count):
+        try:
+            mutated = mutation(kinds, seed)
+        except ValueError:
+            skipped += 1
+            continue
+        tally.try_one(mutated, folder, f"{container} seed {seed}, {mutated}")
+    return {**tally._asdict(), "skipped": skipped}
+
+
+def bound_memory() -> None:
+    """Let this process have ``MEMORY`` more than it has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def peak() -> int:
+    """The most memory that this process has used so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main(folder: str, container: str, first: str, count: str) -> None:
+    before = peak()
+    bound_memory()
+    found = attempts(Path(folder), container, int(first), int(count))
+    print(json.dumps({**found, "memory": peak() - before}))
 
 
 if __name__ == "__main__":

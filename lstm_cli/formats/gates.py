@@ -7,6 +7,7 @@ Ours: columns i f g o, kernel (F, 4U), recurrent kernel (U, 4U), one bias (4U,).
 | Keras 2 and later | kernel (F, 4U), recurrent (U, 4U), bias (4U,) | i f g o (Keras: i f c o) |
 | Keras 1, consume_less gpu | W (F, 4U), U (U, 4U), b (4U,) | i f g o |
 | Keras 1, consume_less cpu or mem | 12: W, U, b for each gate | i **g f** o |
+| TFLite | 4 weights (U, F), 4 recurrent (U, P), 4 biases (U,), apart | i f g o, transposed |
 | CuDNNLSTM | kernel, recurrent, bias (8U,): input and recurrent bias | i f g o, blocks transposed |
 """
 
@@ -103,3 +104,104 @@ def cudnn_gru(arrays: Sequence[Array]) -> list[Array]:
         np.concatenate(recurrents, axis=1),
         bias.reshape(2, 3 * units),
     ]
+
+
+def tflite_lstm(*blocks: Sequence[Array | None]) -> LstmArrays:
+    """The arrays of a TFLite operator: weights (U, F), recurrent weights (U, P), biases (U,).
+
+    Each comes as i f g o apart; where there is no input gate, its columns are zeros.
+    """
+    kernel, recurrent, bias = (_side_by_side(gates) for gates in blocks)
+    return LstmArrays(kernel, recurrent, bias)
+
+
+def _side_by_side(gates: Sequence[Array | None]) -> Array:
+    there = [gate for gate in gates if gate is not None]
+    shapes = {gate.shape for gate in there}
+    if len(shapes) != 1:
+        raise Problem(f"the gates of an LSTM operator differ in shape: {sorted(shapes)}")
+    columns = [np.zeros_like(there[0]) if gate is None else gate for gate in gates]
+    return np.concatenate([column.T for column in columns], axis=-1)
+
+
+ORDER_LETTERS = {"c": "g", "j": "g"}
+"""Other letters for the candidate g: Keras's and ONNX's c, TensorFlow's j."""
+
+
+def gate_order(text: str) -> str:
+    """An order of the four gates in this package's letters: ``iofg`` for ``iofc``.
+
+    Raises:
+        Problem: if it is not the four letters i f g o (c or j for g), each once.
+    """
+    order = "".join(
+        ORDER_LETTERS.get(letter, letter) for letter in text.lower() if letter.isalpha()
+    )
+    if sorted(order) != sorted("ifgo"):
+        raise Problem(
+            "expected the letters i f c o in the file's order, such as ifco (Keras, PyTorch), iofc "
+            f"(ONNX) or icfo (Keras 1, TensorFlow), found '{text}'"
+        )
+    return order
+
+
+def reordered(stacked: Array, order: str) -> Array:
+    """Blocks of the last axis that stand in ``order``, put into the order i f g o."""
+    blocks = dict(zip(order, np.split(stacked, 4, axis=-1), strict=True))
+    return np.concatenate([blocks[gate] for gate in "ifgo"], axis=-1)
+
+
+def stacked_lstm(
+    kernel: Array, recurrent: Array, bias: Array | None, order: str, owner: str
+) -> LstmArrays:
+    """Stacked arrays of any order, whose matrices are (F, 4U) and (U, 4U), or both transposed.
+
+    Raises:
+        Problem: if they are neither.
+    """
+    if bias is not None and bias.ndim == 2 and 1 in bias.shape:
+        bias = bias.reshape(-1)
+    if kernel.ndim == recurrent.ndim == 2 and recurrent.shape[0] == 4 * recurrent.shape[1]:
+        kernel, recurrent = kernel.T, recurrent.T
+    units = recurrent.shape[0] if recurrent.ndim == 2 else 0
+    shapes = (recurrent.shape, kernel.shape[1:], (4 * units,) if bias is None else bias.shape)
+    if not units or shapes != ((units, 4 * units), (4 * units,), (4 * units,)):
+        told = ", ".join(str(each.shape) for each in (kernel, recurrent, bias) if each is not None)
+        raise Problem(
+            f"{owner} should hold arrays of shapes (F, 4U), (U, 4U), (4U,), or the first two "
+            f"transposed, found {told}"
+        )
+    bias = None if bias is None else reordered(bias, order)
+    return LstmArrays(reordered(kernel, order), reordered(recurrent, order), bias)
+
+
+def lstm_of_gates(
+    kernels: Sequence[Array], recurrents: Sequence[Array], biases: Sequence[Array], owner: str
+) -> LstmArrays:
+    """Arrays of each gate apart, in the order i f g o: (F, U), (U, U), (U,), or transposed.
+
+    Raises:
+        Problem: if they do not fit, or nothing tells which axis is which.
+    """
+    biases = [bias.reshape(-1) if bias.ndim == 2 and 1 in bias.shape else bias for bias in biases]
+    units = recurrents[0].shape[0] if recurrents[0].ndim else 0
+    shape = kernels[0].shape
+    fit = (
+        len(shape) == 2
+        and all(each.shape == shape for each in kernels)
+        and all(each.shape == (units, units) for each in recurrents)
+        and all(each.shape == (units,) for each in biases)
+    )
+    if not fit or not units or units not in shape:
+        told = ", ".join(str(each.shape) for each in (*kernels, *recurrents, *biases))
+        raise Problem(f"{owner} should hold 4 times (F, U), (U, U), (U,), found {told}")
+    if shape == (units, units) and units > 1:
+        raise Problem(
+            f"{owner} has as many inputs as units, {units}, so that nothing tells whether its "
+            "matrices are to be transposed; save them stacked, as kernel (F, 4U), recurrent_kernel "
+            "(U, 4U) and bias (4U,), gates in the order i f c o"
+        )
+    if shape[1] != units:
+        kernels, recurrents = [each.T for each in kernels], [each.T for each in recurrents]
+    kernel, recurrent = (np.concatenate(each, axis=-1) for each in (kernels, recurrents))
+    return LstmArrays(kernel, recurrent, np.concatenate(biases) if biases else None)

@@ -117,6 +117,12 @@ def children(group: Any) -> Iterator[tuple[str, Any]]:
         yield name, child(group, name)
 
 
+def scalar_type(group: Any, name: str) -> str:
+    """The type of the single number at ``name`` (a path); ``""`` where there is no such."""
+    found = child(group, name)
+    return found.dtype.name if isinstance(found, h5py.Dataset) and found.shape == () else ""
+
+
 def read_array(dataset: Any) -> Array:
     """A dataset as float32 or float64 (half precision widened), or as the integers it holds."""
     if not isinstance(dataset, h5py.Dataset):

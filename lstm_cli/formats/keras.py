@@ -6,25 +6,24 @@ Each reader is one function, path in, model out. Which one reads a file is decid
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
 from ..model import Model
 from . import hdf5
-from .keras_config import LayerConfig, parse_architecture
+from .keras_archive import Member, archive, json_member
+from .keras_config import LayerConfig
+from .keras_custom import parse_with_custom
 from .keras_era import era
 from .keras_hdf5 import WeightGroup, assign_groups, clues, name_nested, weight_groups
 from .keras_listing import layers_of_groups, layers_of_tree
 from .keras_model import Source, model_with_graph, model_without_graph
 from .keras_paths import Node, add_variables, assign_paths, read_tree
 from .options import Options
-from .reading import Problem, as_mapping, as_text, describe, may_unpack_to, parse_json
+from .reading import Problem, as_mapping, as_text, describe, parse_json
 
 NO_ARCHITECTURE = "the file holds weights alone"
-MAX_MEMBER_BYTES = 16 * 2**30
 PARTS = ("metadata.json", "config.json", "model.weights.h5")
 
 
@@ -80,17 +79,19 @@ def _legacy_weights(path: Path, stored: Stored, options: Options) -> Model:
     groups, _, version, backend = stored
     container = "Keras HDF5, weights only"
     if options.architecture is not None:
-        document = _architecture(options.architecture)
+        document = read_architecture(options.architecture)
         stored = stored._replace(
-            version=version or _text_of(document, "keras_version"),
-            backend=backend or _text_of(document, "backend"),
+            version=version or text_of(document, "keras_version"),
+            backend=backend or text_of(document, "backend"),
         )
         return _from_groups(path, container, document, stored, options)
     rules = era(version or _version_of_names(groups), backend, clues(None, groups))
     layers, notes = layers_of_groups(groups, rules)
     if not version:
         notes.insert(0, f"no keras_version: read as {rules.writer}, by the names of its arrays")
-    return model_without_graph(Source(str(path), container, rules), layers, notes, NO_ARCHITECTURE)
+    return model_without_graph(
+        Source(str(path), container, rules), layers, notes, NO_ARCHITECTURE, True
+    )
 
 
 def _from_groups(
@@ -100,17 +101,17 @@ def _from_groups(
     groups, _, version, backend = stored
     notes = []
     if not version:
-        version = _version_of_config(document)
+        version = version_of_config(document)
         notes.append(f"no keras_version: read as Keras {version}, by the keys of its architecture")
-    config = parse_architecture(document, options.treat_as_lstm)
+    config, custom = parse_with_custom(document, options, path)
     rules = era(version, backend, clues(config, groups))
     source = Source(str(path), container, rules)
     if not config.is_model:
         layers, more = layers_of_groups(groups, rules)
-        return model_without_graph(source, layers, notes + more, _subclassed(config))
+        return model_without_graph(source, layers, notes + more + custom, _subclassed(config))
     name_nested(config, groups)
     arrays, more = assign_groups(config, groups, rules)
-    return model_with_graph(source, config, arrays, notes + more + _treated(options))
+    return model_with_graph(source, config, arrays, notes + more + custom)
 
 
 def _version_of_names(groups: list[WeightGroup]) -> str:
@@ -121,7 +122,7 @@ def _version_of_names(groups: list[WeightGroup]) -> str:
     return "2.15.0" if recent else "2.2.4"
 
 
-def _version_of_config(document: Any) -> str:
+def version_of_config(document: Any) -> str:
     """A version whose architectures have the keys that this one has."""
     text = json.dumps(document)
     if '"batch_shape"' in text:
@@ -148,14 +149,16 @@ def _path_weights(path: Path, top: Node, options: Options, container: str) -> Mo
         )
     version = _version_of_tree(top)
     if options.architecture is not None:
-        document = _architecture(options.architecture)
-        stated = _text_of(document, "keras_version")
+        document = read_architecture(options.architecture)
+        stated = text_of(document, "keras_version")
         notes = [] if stated else [f"no keras_version: read as {version}, by the file's layout"]
         return _from_tree(path, container, document, stated or version, top, options, notes)
     rules = era(version)
     layers, notes = layers_of_tree(top, rules)
     notes.insert(0, f"no keras_version: read as {rules.writer}, by the file's layout")
-    return model_without_graph(Source(str(path), container, rules), layers, notes, NO_ARCHITECTURE)
+    return model_without_graph(
+        Source(str(path), container, rules), layers, notes, NO_ARCHITECTURE, True
+    )
 
 
 def _version_of_tree(top: Node) -> str:
@@ -175,21 +178,17 @@ def _from_tree(
     notes: list[str],
 ) -> Model:
     """A model from an architecture and arrays of the path layout."""
-    config = parse_architecture(document, options.treat_as_lstm)
-    rules = era(version)
+    config, custom = parse_with_custom(document, options, path)
+    rules = era(version)._replace(integers=top.integers)
     source = Source(str(path), container, rules)
     if not config.is_model:
         layers, more = layers_of_tree(top, rules)
-        return model_without_graph(source, layers, notes + more, _subclassed(config))
-    return model_with_graph(source, config, assign_paths(config, top), notes + _treated(options))
+        return model_without_graph(source, layers, notes + more + custom, _subclassed(config))
+    return model_with_graph(source, config, assign_paths(config, top), notes + custom)
 
 
 def _subclassed(config: LayerConfig) -> str:
     return f"the model is a class of its own, {config.kind}, whose connections are Python code"
-
-
-def _treated(options: Options) -> list[str]:
-    return [f"{name} is read as an LSTM, because you said so" for name in options.treat_as_lstm]
 
 
 # -- .keras archives and directories
@@ -198,7 +197,7 @@ def _treated(options: Options) -> list[str]:
 def read_archive(path: Path, options: Options) -> Model:
     """A ``.keras`` archive: ``metadata.json``, ``config.json`` and ``model.weights.h5``."""
     _refuse_architecture(options, path)
-    with _archive(path) as member:
+    with archive(path) as member:
         parts = {name: member(name) for name in PARTS}
     return _read_parts(path, "Keras archive (.keras)", parts.get, options)
 
@@ -213,16 +212,13 @@ def read_directory(path: Path, options: Options) -> Model:
     return _read_parts(path, "Keras directory (an unzipped .keras)", member, options)
 
 
-Member = Callable[[str], "bytes | Path | None"]
-
-
 def _read_parts(path: Path, container: str, member: Member, options: Options) -> Model:
-    metadata = _json_member(member, "metadata.json", required=False)
-    document = _json_member(member, "config.json")
+    metadata = json_member(member, "metadata.json", required=False)
+    document = json_member(member, "config.json")
     weights = member("model.weights.h5")
     if weights is None:
         raise Problem("it has a config.json, but no model.weights.h5")
-    version = _text_of(metadata, "keras_version")
+    version = text_of(metadata, "keras_version")
     notes = []
     with hdf5.opened(weights) as file:
         top = read_tree(file)
@@ -230,51 +226,6 @@ def _read_parts(path: Path, container: str, member: Member, options: Options) ->
         version = _version_of_tree(top)
         notes.append(f"no keras_version in metadata.json: read as Keras {version}")
     return _from_tree(path, container, document, version, top, options, notes)
-
-
-def _json_member(member: Member, name: str, required: bool = True) -> Any:
-    content = member(name)
-    if content is None:
-        if required:
-            raise Problem(f"it has no {name}")
-        return {}
-    return parse_json(content.read_bytes() if isinstance(content, Path) else content, name)
-
-
-@contextmanager
-def _archive(path: Path) -> Iterator[Member]:
-    """Members of a zip by name; sizes are checked before anything is unpacked."""
-    import zipfile
-    import zlib
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-
-            def member(name: str) -> bytes | None:
-                if name not in archive.namelist():
-                    return None
-                info = archive.getinfo(name)
-                fits = may_unpack_to(info.file_size, info.compress_size)
-                if not fits or info.file_size > MAX_MEMBER_BYTES:
-                    raise Problem(
-                        f"member {name} claims {info.file_size:,} bytes, which is refused"
-                    )
-                with archive.open(info) as stream:
-                    content = stream.read(info.file_size + 1)
-                if len(content) != info.file_size:
-                    raise Problem(f"member {name} is not as long as the archive says")
-                return content
-
-            yield member
-    except (
-        zipfile.BadZipFile,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        zlib.error,
-    ) as error:
-        raise Problem(f"the zip archive is damaged or cut short ({error})") from error
 
 
 # -- shards
@@ -316,7 +267,7 @@ def read_architecture_alone(path: Path, options: Options) -> Model:
     )
 
 
-def _architecture(path: str) -> Any:
+def read_architecture(path: str) -> Any:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -336,6 +287,6 @@ def _refuse_architecture(options: Options, path: Path) -> None:
         raise UsageError(f"{path} holds its own architecture; leave out --architecture")
 
 
-def _text_of(document: Any, key: str) -> str:
+def text_of(document: Any, key: str) -> str:
     value = document.get(key) if isinstance(document, dict) else None
     return value if isinstance(value, str) else ""

@@ -17,6 +17,8 @@ WRAPPERS = {"TimeDistributed", "Bidirectional"}
 LSTM_CLASSES = {"LSTM", "CuDNNLSTM"}
 RECURRENT = {*LSTM_CLASSES, "GRU", "CuDNNGRU", "SimpleRNN"}
 CELLS = {"LSTMCell", "GRUCell", "SimpleRNNCell"}
+PACKAGES = {"keras", "tf_keras", "tensorflow", "keras_core"}
+"""Where Keras's own classes are defined."""
 MAX_DEPTH = 50
 BIDIRECTIONAL_DEPTH = 10  # what it wraps is read twice, so 50 in each other would have no end
 
@@ -69,6 +71,8 @@ class LayerConfig:
         sublayers: a model's layers; a wrapper's layer(s); an RNN's cell; stacked cells; the branch
             models of a Keras 1 Merge that stands first in a Sequential.
         shared: the number that Keras 3 gives an object which stands in the file several times.
+        custom: whether the file says that the class is not Keras's own, whatever its name is.
+        asked_for: the names by which the caller wants it read as an LSTM.
     """
 
     class_name: str
@@ -80,6 +84,8 @@ class LayerConfig:
     sublayers: list[LayerConfig] = field(default_factory=list)
     named: bool = True
     shared: int | None = None
+    custom: bool = False
+    asked_for: frozenset[str] = frozenset()
 
     @property
     def is_model(self) -> bool:
@@ -121,7 +127,10 @@ def _layer(document: Any, where: str, as_lstm: tuple[str, ...], depth: int) -> L
     entry = as_mapping(document, where)
     kind = as_text(entry.get("class_name"), f"'class_name' of {where}")
     class_name = CLASS_ALIASES.get(kind, kind)
-    if _asked_for(entry, kind, as_lstm):
+    custom, asked_for = _is_custom(entry, kind), _names(entry, kind) & set(as_lstm)
+    if custom:
+        class_name = f"custom>{kind}"  # "LSTM" too
+    if asked_for:
         class_name = "LSTM"
     raw: Any = entry.get("config", {})
     layers: list[Any] = []
@@ -145,6 +154,8 @@ def _layer(document: Any, where: str, as_lstm: tuple[str, ...], depth: int) -> L
         module=entry["module"] if isinstance(entry.get("module"), str) else "",
         named=bool(name),
         shared=_whole(entry.get("shared_object_id")),
+        custom=custom,
+        asked_for=frozenset(asked_for),
     )
     deeper = depth + (BIDIRECTIONAL_DEPTH if class_name == "Bidirectional" else 1)
     found.sublayers = [
@@ -159,12 +170,27 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _asked_for(entry: Mapping[str, Any], kind: str, as_lstm: tuple[str, ...]) -> bool:
+def _names(entry: Mapping[str, Any], kind: str) -> set[str]:
+    """The names of a class: as in the file, as registered, and both without their package."""
     registered = entry.get("registered_name")
-    names = {kind, kind.rsplit(">", 1)[-1]}
-    if isinstance(registered, str):
-        names |= {registered, registered.rsplit(">", 1)[-1]}
-    return bool(names & set(as_lstm))
+    names = [kind, registered] if isinstance(registered, str) else [kind]
+    return {part for name in names for part in (name, name.rsplit(">", 1)[-1])}
+
+
+def _is_custom(entry: Mapping[str, Any], kind: str) -> bool:
+    """Whether a class is not Keras's own: its package or its module says so.
+
+    Source: ``serialize_keras_object`` of Keras 3 and of tf.keras from 2.12 on, which give Keras's
+    own classes a module of Keras, and ``get_registered_name``: ``package>Class``.
+    """
+    registered = entry.get("registered_name")
+    packaged = registered if isinstance(registered, str) else kind
+    if ">" in packaged:
+        return packaged.split(">")[0].lower() not in PACKAGES
+    if not isinstance(registered, str):
+        return False
+    module = entry.get("module")
+    return not isinstance(module, str) or module.split(".")[0] not in PACKAGES
 
 
 def _inner_name(config: Mapping[str, Any]) -> str:

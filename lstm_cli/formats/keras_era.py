@@ -24,6 +24,8 @@ class Era(NamedTuple):
         flavour: ``standalone`` Keras below 3, ``tf`` for tf.keras and tf_keras, ``keras3``.
         backend: tensorflow, theano, torch, jax …
         bidirectional_zeros: whether Bidirectional zeroes masked outputs when it returns sequences.
+        integers: the type of Keras 3's own whole numbers (steps trained, samples counted) in the
+            file; ``""`` where it holds none.
     """
 
     version: str
@@ -31,10 +33,19 @@ class Era(NamedTuple):
     flavour: Literal["standalone", "tf", "keras3"]
     backend: str
     bidirectional_zeros: Zeroing
+    integers: str = ""
 
     @property
     def is_keras3(self) -> bool:
         return self.flavour == "keras3"
+
+    @property
+    def is_other_backend(self) -> bool:
+        """Whether a file of Keras 3 that names no backend was not written by TensorFlow's.
+
+        Source: ``standardize_dtype`` of Keras 3: "int" is int64 there, and int32 elsewhere.
+        """
+        return self.is_keras3 and not self.backend and self.integers == "int32"
 
     @property
     def is_keras1(self) -> bool:
@@ -88,6 +99,11 @@ class Era(NamedTuple):
     @property
     def mask_merge(self) -> Literal["and", "or"]:
         return "or" if self.is_keras3 and self.numbers >= (3, 4) else "and"
+
+    @property
+    def saves_no_invert(self) -> bool:
+        """Normalization may be inverted, and its config does not say so."""
+        return self.flavour == "tf" and self.numbers < (2, 13)
 
     @property
     def wrapper_mask(self) -> WrapperMask:

@@ -26,10 +26,12 @@ from ..model import (
     Unsupported,
     parameter_count,
 )
-from .keras_config import CELLS, RECURRENT, LayerConfig
+from .keras_config import LayerConfig
 from .keras_era import Era
 from .keras_functional import Nodes, input_specs
-from .keras_layers import KINDS, build_operation, is_quantised
+from .keras_int8 import is_quantised
+from .keras_layers import KINDS, build_operation
+from .keras_naming import dtype_name, kind_of, why_unsupported
 from .keras_nodes import Node
 from .keras_op_layers import (
     arguments_in,
@@ -41,6 +43,7 @@ from .keras_op_layers import (
     tensors_of,
 )
 from .keras_recurrent import build_recurrent, cell_configs, is_recurrent
+from .keras_windows import differs_by_backend
 from .reading import NotComputed, Problem
 
 HALF_PRECISION = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
@@ -101,11 +104,7 @@ class Graph:
             operation = Unsupported(str(reason))
         except ShapeError as error:
             raise Problem(f"{inner.owner}: {error}") from error
-        if self.era.is_keras3 and not self.era.backend and _pools_beyond_edges(inner):
-            self.note(
-                f"{inner.owner}: computed as the TensorFlow and JAX backends do; PyTorch's counts "
-                "the values at the edges again, and the file does not say which one it was"
-            )
+        self._note_unsaved(inner, address)
         if is_quantised(inner) and isinstance(operation, Operation):
             self.note(
                 f"{inner.owner}: its int8 weights are multiplied out; the framework also rounds "
@@ -123,6 +122,19 @@ class Graph:
             distributed=distributed,
             wrapper_mask=self.era.wrapper_mask if inner is not config else "",
         )
+
+    def _note_unsaved(self, config: LayerConfig, address: str) -> None:
+        """What the numbers of a layer depend on, and the file cannot say."""
+        era = self.era
+        if era.is_keras3 and not (era.backend or era.integers) and differs_by_backend(config, era):
+            self.note(
+                f"{address}: computed as the TensorFlow and JAX backends do; PyTorch's counts "
+                "what it pads with where that is uneven, and nothing in the file tells them apart"
+            )
+        if config.class_name == "Normalization" and era.saves_no_invert:
+            self.note(
+                f"{address}: read as not inverted; TensorFlow before 2.13 does not save `invert`"
+            )
 
     def _dtype(self, config: LayerConfig, arrays: list[Array]) -> str:
         name = dtype_name(config.settings.get("dtype"))
@@ -291,65 +303,13 @@ class Graph:
         return values
 
 
-def _pools_beyond_edges(config: LayerConfig) -> bool:
-    return (
-        config.class_name in ("AveragePooling1D", "AveragePooling2D")
-        and config.settings.get("padding") == "same"
-    )
-
-
 def output_count(call: Call) -> int:
     """How many values a call returns; more than enough where we cannot compute it."""
     operation = call.layer.operation
     if isinstance(operation, Recurrent):
         return len(operation.output_names)
-    if isinstance(operation, Unsupported) or operation.name in ("op_split", "op_unstack"):
+    if not isinstance(operation, Operation) or operation.name in ("op_split", "op_unstack"):
         return MANY
     if operation.name == "group":
         return len(call.arguments)
     return 2 if call.settings.get("return_attention_scores") else 1
-
-
-def kind_of(config: LayerConfig) -> str:
-    """The class with what it wraps: ``Bidirectional(LSTM)``, ``RNN(LSTMCell, LSTMCell)``."""
-    if config.class_name in ("TimeDistributed", "Bidirectional"):
-        return f"{config.kind}({kind_of(config.sublayers[0])})"
-    if config.class_name == "RNN":
-        cells = [inner for inner in config.walk() if not inner.sublayers]
-        return f"RNN({', '.join(cell.kind for cell in cells)})"
-    return config.kind
-
-
-def dtype_name(value: Any) -> str:
-    """The dtype of a layer: a name, or a policy of tf.keras or Keras 3."""
-    if isinstance(value, Mapping):
-        config = value.get("config")
-        value = (
-            config.get("name") or config.get("source_name") if isinstance(config, Mapping) else ""
-        )
-    return value if isinstance(value, str) else ""
-
-
-def why_unsupported(config: LayerConfig) -> str:
-    """Why a layer of a class that we do not know cannot be computed."""
-    unknown = next(
-        (
-            inner
-            for inner in config.walk()
-            if not inner.sublayers
-            and inner.class_name not in KINDS
-            and inner.class_name not in RECURRENT | CELLS
-        ),
-        config,
-    )
-    kind = unknown.kind
-    if kind == "Lambda":
-        return "a Lambda holds Python code, which is never executed"
-    if "ConvLSTM" in kind:
-        return f"the gates of a {kind} are convolutions, which are not computed"
-    if unknown.module.startswith("keras") or not unknown.looks_like_lstm:
-        return f"{kind} layers are not computed"
-    return (
-        f"{kind} is a custom class whose code is not in the file "
-        f"(if it computes as an LSTM: --treat-as-lstm {kind})"
-    )

@@ -47,7 +47,11 @@ def model_with_graph(
 
 
 def model_without_graph(
-    source: Source, layers: Sequence[Layer], notes: Sequence[str], why: str
+    source: Source,
+    layers: Sequence[Layer],
+    notes: Sequence[str],
+    why: str,
+    takes_architecture: bool = False,
 ) -> Model:
     """The model of a file that lists arrays but not how layers are connected."""
     return Model(
@@ -57,6 +61,7 @@ def model_without_graph(
         layers=tuple(layers),
         assumptions=tuple(dict.fromkeys(notes)),
         no_graph=why,
+        takes_architecture=takes_architecture,
     )
 
 

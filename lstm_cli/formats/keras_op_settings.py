@@ -73,6 +73,18 @@ def _are_whole(value: Any) -> bool:
     return _is_whole(value)
 
 
+def _are_sections(value: Any) -> bool:
+    """How many parts, or where to cut."""
+    return _is_list(value) or (_is_whole(value) and value > 0)
+
+
+def _are_margins(value: Any) -> bool:
+    """One margin for all sides, one before and one after, or these two for each axis."""
+    if isinstance(value, (list, tuple)) and all(isinstance(side, (list, tuple)) for side in value):
+        return bool(value) and all(len(side) == 2 and _is_list(side) for side in value)
+    return _is_whole(value) or (_is_list(value) and len(value) == 2)
+
+
 def _is_dtype(value: Any) -> bool:
     try:
         return isinstance(value, str) and (value == "bfloat16" or np.dtype(value).kind in "biuf")
@@ -94,10 +106,10 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "dtype": _is_dtype,
     "epsilon": _is_number,
     "indices": _are_whole,
-    "indices_or_sections": _is_whole_or_list,
+    "indices_or_sections": _are_sections,
     "keepdims": _is_flag,
     "newshape": _is_shape,
-    "pad_width": _are_whole,
+    "pad_width": _are_margins,
     "repeats": _is_whole_or_list,
     "subscripts": _is_equation,
     "transpose_a": _is_flag,

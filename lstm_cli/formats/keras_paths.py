@@ -22,12 +22,17 @@ CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 
 @dataclass(slots=True)
 class Node:
-    """A group of the file: its groups, its arrays in creation order, the name it may carry."""
+    """A group of the file: its groups, its arrays in creation order, the name it may carry.
+
+    Attributes:
+        integers: at the top, the type of Keras's own whole numbers (``Era.integers``).
+    """
 
     path: str = ""
     children: dict[str, Node] = field(default_factory=dict)
     arrays: list[Array] = field(default_factory=list)
     name: str = ""
+    integers: str = ""
 
     def at(self, *keys: str) -> Node:
         """The node below; an empty one where there is none."""
@@ -39,6 +44,12 @@ class Node:
     @property
     def holds_arrays(self) -> bool:
         return bool(self.arrays) or any(child.holds_arrays for child in self.children.values())
+
+    def scalars(self) -> Iterator[Array]:
+        """Every array here and below that is one number."""
+        yield from (array for array in self.arrays if array.ndim == 0)
+        for child in self.children.values():
+            yield from child.scalars()
 
     @property
     def holds_names(self) -> bool:
@@ -60,6 +71,7 @@ def read_tree(root: Any) -> Node:
     for path, group in _var_groups(root, "", 0):
         parts = [part for part in re.split(r"[/\\]", path) if part]
         add_variables(top, parts[:-1], group)
+    top.integers = _integers(root, top)
     return top
 
 
@@ -84,6 +96,15 @@ def add_variables(top: Node, keys: list[str], group: Any) -> None:
     node.name = node.name or hdf5.attribute_text(group, "name")
     numbered = sorted((int(key), key) for key in group if key.isdigit())
     node.arrays += [hdf5.read_array(hdf5.child(group, key)) for _, key in numbered]
+
+
+def _integers(root: Any, top: Node) -> str:
+    """The type of Keras's own whole numbers: steps of the optimizer, samples of Normalization."""
+    found = {array.dtype.name for array in top.scalars() if array.dtype.kind == "i"}
+    steps = hdf5.scalar_type(root, "optimizer/vars/0")
+    if steps.startswith("int"):
+        found.add(steps)
+    return found.pop() if len(found) == 1 else ""
 
 
 def snake_case(class_name: str) -> str:

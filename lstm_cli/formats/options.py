@@ -33,6 +33,7 @@ class Options(NamedTuple):
         hard_sigmoid: ``0.2`` or ``1/6``: which definition to use.
         override: let these win over what the file does say.
         treat_as_lstm: class names of custom layers to read as LSTM.
+        gate_order: in which order the gates of an ``.npz`` stand: ``ifco``, ``iofc`` …
     """
 
     architecture: str | None = None
@@ -41,14 +42,26 @@ class Options(NamedTuple):
     hard_sigmoid: str | None = None
     override: bool = False
     treat_as_lstm: tuple[str, ...] = ()
+    gate_order: str | None = None
 
 
 def with_options(model: Model, options: Options) -> Model:
     """The model with the activations that the caller asks for.
 
     Raises:
-        UsageError: if the file says what the caller says, and there is no ``override``.
+        UsageError: if the file says what the caller says, and there is no ``override``; if it does
+            not say what classes its layers are of, and the caller names one.
     """
+    for name in options.treat_as_lstm:
+        if treated(name) not in model.assumptions:
+            raise UsageError(
+                f"--treat-as-lstm {name}: {model.path} ({model.format}) does not name the classes "
+                "of its layers"
+            )
+    if options.gate_order is not None and ordered(options.gate_order) not in model.assumptions:
+        raise UsageError(
+            f"--gate-order: {model.path} ({model.format}) says itself in which order its gates are"
+        )
     given = {
         "--recurrent-activation": options.recurrent_activation,
         "--activation": options.activation,
@@ -78,6 +91,16 @@ def with_options(model: Model, options: Options) -> Model:
     )
 
 
+def treated(name: str) -> str:
+    """The note by which a reader says that it has read a class as an LSTM."""
+    return f"{name} is read as an LSTM, because you said so"
+
+
+def ordered(order: str) -> str:
+    """The note by which a reader says that it has taken gates in the order that was asked for."""
+    return f"gates in the order {order}, because you said so"
+
+
 def _is_settled(note: str, options: Options) -> bool:
     """Whether an assumption is one that the caller has replaced."""
     return (
@@ -90,11 +113,14 @@ def _is_settled(note: str, options: Options) -> bool:
 def _changed(layer: Layer, options: Options) -> Layer:
     operation = layer.operation
     if isinstance(operation, Recurrent):
-        directions = tuple(
-            replace(way, cells=tuple(_changed_cell(cell, options) for cell in way.cells))
-            for way in operation.directions
+        first, *above = (
+            tuple(
+                replace(way, cells=tuple(_changed_cell(cell, options) for cell in way.cells))
+                for way in directions
+            )
+            for directions in operation.levels
         )
-        return replace(layer, operation=replace(operation, directions=directions))
+        return replace(layer, operation=replace(operation, directions=first, above=tuple(above)))
     if isinstance(operation, Operation) and options.hard_sigmoid is not None:
         settings = {key: _hard(value, options) for key, value in operation.settings.items()}
         return replace(layer, operation=replace(operation, settings=settings))

@@ -19,11 +19,18 @@ LARGEST = 2**20
 """Above every axis, window, stride, repetition or padding of a real layer."""
 
 
-class Problem(Exception):
+class Clause(Exception):
+    """A reason in words, on one line whatever the names from the file hold."""
+
+    def __str__(self) -> str:
+        return " ".join(super().__str__().split())
+
+
+class Problem(Clause):
     """Why a file cannot be read, as a clause; ``load`` adds the file's name."""
 
 
-class NotComputed(Exception):
+class NotComputed(Clause):
     """Why one layer cannot be computed, as a clause; the rest of the file may still be of use."""
 
 

@@ -25,6 +25,7 @@ from keras_files import (
 )
 
 import lstm_cli
+from lstm_cli.model import LstmCell
 
 ARRAYS = random_lstm(1, 3, 4)
 GROUP = dict(zip("abc", ARRAYS, strict=True))
@@ -199,8 +200,110 @@ def test_whole_models_take_no_architecture(tmp_path: Path) -> None:
 # -- custom classes
 
 
+CUSTOM = COMMITTED / "keras3" / "k3.15.1_custom_class.keras"
+
+
+def custom(class_name: str, module: str | None = None, registered: str | None = None) -> Any:
+    """An LSTM layer of a custom class, as Keras 3 writes it."""
+    return {**lstm(class_name.lower(), 4), "class_name": class_name, "module": module} | (
+        {} if registered is None else {"registered_name": registered}
+    )
+
+
+def archive(folder: Path, *layers: Any) -> Path:
+    tree = {f"layers/{entry['config']['name']}/cell": random_lstm(1, 3, 4) for entry in layers[:1]}
+    tree |= {f"layers/{entry['config']['name']}/cell": random_lstm(2, 4, 4) for entry in layers[1:]}
+    return write_archive(folder / "m.keras", sequential(*layers), tree)
+
+
 def test_treat_as_lstm_takes_several(tmp_path: Path) -> None:
-    path = COMMITTED / "keras3" / "k3.15.1_custom_class.keras"
-    for names, found in (("MyLSTM", True), (["Other", "MyLSTM"], True), ("Other", False)):
-        model = lstm_cli.load(path, treat_as_lstm=names)
-        assert model.find("my_lstm").is_lstm == found
+    one = custom("One", "mine.layers", "One")
+    other = custom("Other", None, "pkg>Other")
+    path = archive(tmp_path, one, other)
+    assert not lstm_cli.load(path).lstm_layers
+    model = lstm_cli.load(path, treat_as_lstm=["One", "pkg>Other"])
+    assert [layer.address for layer in model.lstm_layers] == ["one", "other"]
+    assert "One is read as an LSTM, because you said so" in model.assumptions
+    by_hand = lstm_by_hand(X, *random_lstm(1, 3, 4))["h"]
+    np.testing.assert_allclose(
+        lstm_cli.trace(model, X, layer="one").h, by_hand, rtol=0, atol=FLOAT32
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("Other", "--treat-as-lstm Other: .* no custom class of that name; .* classes are: MyLSTM"),
+        (["MyLSTM", "mylstm"], "--treat-as-lstm mylstm: "),
+        ("Dense", "--treat-as-lstm Dense: "),
+    ],
+)
+def test_treat_as_lstm_of_a_class_that_is_not_there(names: Any, message: str) -> None:
+    with pytest.raises(lstm_cli.UsageError, match=message) as caught:
+        lstm_cli.load(CUSTOM, treat_as_lstm=names)
+    assert str(CUSTOM) in str(caught.value)
+
+
+def test_treat_as_lstm_without_custom_classes(tmp_path: Path) -> None:
+    """Keras's own classes are none: a GRU read as an LSTM would be a wrong number."""
+    gru = {**lstm("gru", 4), "class_name": "GRU"}
+    path = write_hdf5(tmp_path / "m.h5", sequential(lstm("lstm", 4), gru), {"lstm": GROUP})
+    for name in ("GRU", "LSTM", "MyLSTM"):
+        with pytest.raises(lstm_cli.UsageError, match=f"{name}: .*m.h5 has no layer of a custom"):
+            lstm_cli.load(path, treat_as_lstm=name)
+
+
+def test_treat_as_lstm_of_weights_alone(tmp_path: Path) -> None:
+    """Weights do not name classes: legacy and path layout, and the class of a whole model."""
+    (tmp_path / "p.h5").write_bytes(path_weights({"layers/lstm/cell": ARRAYS}))
+    subclassed = COMMITTED / "keras3" / "k3.15.1_subclassed.keras"
+    for path in (weights_alone(tmp_path), tmp_path / "p.h5"):
+        with pytest.raises(lstm_cli.UsageError, match="does not name the classes of its layers"):
+            lstm_cli.load(path, treat_as_lstm="MyLSTM")
+    with pytest.raises(lstm_cli.UsageError, match="has no layer of a custom class"):
+        lstm_cli.load(subclassed, treat_as_lstm="Sub")
+
+
+@pytest.mark.parametrize(
+    ("module", "registered"),
+    [(None, "LSTM"), ("mine.layers", "LSTM"), (None, "pkg>LSTM"), ("keras.layers", "pkg>LSTM")],
+)
+def test_a_custom_class_of_the_same_name(
+    tmp_path: Path, module: str | None, registered: str
+) -> None:
+    """A class that is called LSTM, but is not Keras's, need not compute what Keras's does."""
+    path = archive(tmp_path, custom("LSTM", module, registered))
+    with pytest.raises(lstm_cli.UnsupportedFeatureError, match="LSTM is a custom class"):
+        lstm_cli.run(lstm_cli.load(path), X)
+    model = lstm_cli.load(path, treat_as_lstm=registered)
+    by_hand = lstm_by_hand(X, *random_lstm(1, 3, 4))["h"]
+    np.testing.assert_allclose(lstm_cli.run(model, X), by_hand, rtol=0, atol=FLOAT32)
+
+
+@pytest.mark.parametrize("module", ["keras.layers", "keras.src.layers.rnn.lstm", "tf_keras.layers"])
+def test_classes_of_keras_are_known_by_their_module(tmp_path: Path, module: str) -> None:
+    """Keras's own classes, too, are registered under a name in some versions."""
+    model = lstm_cli.load(archive(tmp_path, custom("LSTM", module, "LSTM")))
+    by_hand = lstm_by_hand(X, *random_lstm(1, 3, 4))["h"]
+    np.testing.assert_allclose(lstm_cli.run(model, X), by_hand, rtol=0, atol=FLOAT32)
+
+
+# -- files of other formats
+
+TORCH = COMMITTED.parent / "torch"
+
+
+def test_every_level_of_a_stack_gets_the_activation() -> None:
+    """An nn.LSTM of two levels and two directions has four cells."""
+    model = lstm_cli.load(TORCH / "sd_bi2.pt", activation="relu", recurrent_activation="linear")
+    (recurrent,) = (layer.recurrent for layer in model.layers if layer.recurrent is not None)
+    cells = [cell for _, _, cell in recurrent.cells() if isinstance(cell, LstmCell)]
+    assert len(cells) == 4
+    assert {str(cell.activation) for cell in cells} == {"relu"}
+    assert {str(cell.recurrent_activation) for cell in cells} == {"linear"}
+
+
+@pytest.mark.parametrize("name", ["sd_plain.pt", "sd_legacy.pt", "sd.safetensors"])
+def test_treat_as_lstm_of_a_state_dict(name: str) -> None:
+    with pytest.raises(lstm_cli.UsageError, match="does not name the classes of its layers"):
+        lstm_cli.load(TORCH / name, treat_as_lstm="MyLSTM")

@@ -38,7 +38,6 @@ def refused(
     [
         (b"", "the file is empty"),
         (b"step,temperature\n0,21.5\n", "plain text"),
-        (b"\x80\x02}q\x00.", "begins with"),
         (b"\x93NUMPY\x01\x00", "begins with"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "begins with"),
         (bytes(5000), "begins with"),
@@ -62,7 +61,7 @@ def test_zip_of_other_things(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    refused(path, r"a zip archive without config\.json", lstm_cli.UnknownFormatError)
+    refused(path, r"a zip archive of none of these", lstm_cli.UnknownFormatError)
 
 
 def test_an_architecture_alone_says_how_it_is_used(tmp_path: Path) -> None:

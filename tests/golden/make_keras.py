@@ -4,8 +4,9 @@
     python tests/golden/make_keras.py --tf [CASE …]                         tf.keras, as installed
 
 The files in the repository were written so with Keras 3.15.1 and 3.3.3 on TensorFlow 2.21.0, and
-with TensorFlow 2.15.1 and 2.12.1. ``.npz``: ``x0 x1 …`` the inputs, ``y0 y1 …`` what the model in
-memory returns for them, before it is saved.
+with TensorFlow 2.15.1 and 2.12.1; KERAS_BACKEND=torch wrote those with torch in their name.
+``.npz``: ``x0 x1 …`` the inputs, ``y0 y1 …`` what the model in memory returns for them, before it
+is saved.
 """
 
 import os
@@ -49,7 +50,10 @@ FILES = {
         "frozen_in_nested": (".h5",),
         "stacked_states": (".keras",),
         "rescaled_mask": (".keras",),
+        "uneven_pooling": (".keras",),
     },
+    "k3.15.1_torch": {"uneven_pooling": (".h5",)},
+    "k3.3.3_torch": {"uneven_pooling": (".h5",)},
     "k3.3.3_tensorflow": {"merged_masks": (".keras",)},
     "tf2.15.1": {
         "shared_in_nested": (".keras",),
@@ -272,6 +276,17 @@ def rescaled_mask():
     return Model(i, outputs), [masked_series()]
 
 
+def uneven_pooling():
+    """Averages of windows that reach further behind the input than before it."""
+    i = Input((7, 3))
+    pools = [(4, 3), (4, 2), (2, 1), (5, 4)]
+    pooled = [L.AveragePooling1D(size, strides=n, padding="same")(i) for size, n in pools]
+    model = Model(i, [*pooled, L.LSTM(2, return_sequences=True)(pooled[0])])
+    model.compile("sgd", "mse")
+    model.optimizer.build(model.trainable_variables)  # it goes into the file, as after training
+    return model, [series(2, 7)]
+
+
 def randomised(model):
     """Weights of every kind away from what they start as."""
     weights = []
@@ -280,6 +295,10 @@ def randomised(model):
         drawn = rng.normal(size=value.shape) * scale
         weights.append(np.abs(drawn) + 0.5 if "variance" in variable.name else drawn)
     model.set_weights(weights)
+
+
+def numbers(tensor):
+    return np.asarray(tensor) if TF else ops.convert_to_numpy(tensor)
 
 
 def write(case, extensions):
@@ -294,7 +313,7 @@ def write(case, extensions):
     np.savez_compressed(
         f"{stem}.npz",
         **{f"x{k}": x for k, x in enumerate(inputs)},
-        **{f"y{k}": np.asarray(y) for k, y in enumerate(outputs)},
+        **{f"y{k}": numbers(y) for k, y in enumerate(outputs)},
     )
     for extension in extensions:
         path = stem + extension
