@@ -26,6 +26,7 @@ def load_model(options: ModelOptions) -> Model:
         hard_sigmoid=options.hard_sigmoid,  # type: ignore[arg-type]
         override=options.override,
         treat_as_lstm=options.treat_as_lstm or (),
+        gate_order=options.gate_order,
     )
 
 

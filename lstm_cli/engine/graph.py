@@ -62,7 +62,8 @@ def refuse_unsupported(model: Model, needed: Iterable[int], wanted: str) -> None
     if not blocking:
         return
     listed = "; ".join(f"'{layer.address}' ({layer.kind}): {_reason(layer)}" for layer in blocking)
-    direct = any(not layer.recurrent for layer in blocking) and wanted != "the model's output"
+    itself = ("the model's output", *(f"'{layer.address}'" for layer in blocking))
+    direct = any(not layer.recurrent for layer in blocking) and wanted not in itself
     advice = "; --direct runs the layer alone, on what it receives" if direct else ""
     raise UnsupportedFeatureError(
         f"{model.path}: {wanted} depends on what is not computed here: {listed}{advice}",
@@ -128,7 +129,8 @@ class Values:
     Attributes:
         tensors: outputs of the calls whose values were asked for.
         layers: what each recurrent call did.
-        inputs, masks: per traced recurrent call, the (B, T, F) it received and the mask it used.
+        inputs, masks, lengths: per traced recurrent call, the (B, T, F) it received, and the mask
+            (B, T) and the lengths (B,) it used.
         mask_used: whether the request's mask applied to any layer.
     """
 
@@ -136,6 +138,7 @@ class Values:
     layers: dict[int, LayerResult] = field(default_factory=dict)
     inputs: dict[int, Array] = field(default_factory=dict)
     masks: dict[int, Array | None] = field(default_factory=dict)
+    lengths: dict[int, Array | None] = field(default_factory=dict)
     mask_used: bool = False
 
 
@@ -328,11 +331,12 @@ class Executor:
             mask = request.mask if mask is None else mask & request.mask
             found.mask_used = True
         states = self._states(number, runner, len(x), live, request)
+        lengths = _lengths(call, live, request, x.shape)
         result = runner.run(
             x,
             states,
             mask=mask,
-            lengths=_lengths(call, live, request, x.shape),
+            lengths=lengths,
             keep=request.keep.get(number, ()),
             sequences=recurrent.return_sequences or number in request.sequences,
             seen=request.seen.get(number),
@@ -340,6 +344,7 @@ class Executor:
         found.layers[number] = result
         if number in request.keep:
             found.inputs[number], found.masks[number] = x, mask
+            found.lengths[number] = lengths
         outputs, returned = returned_arrays(recurrent, result)
         handed_on = mask if call.mask_handed_on and call.mask is not None else tensor.mask
         passed = handed_on if recurrent.return_sequences else None

@@ -86,6 +86,8 @@ def _expected(entry: Input, rank: int) -> str:
     letters = ["B", "T", "F"] if rank == 3 else ["B"] + [f"axis {k}" for k in range(1, rank)]
     if rank == 2:
         letters = ["B", "T"]
+    if entry.batch_axis == 1:
+        letters[:2] = "T", "B"
     shape = [
         letters[k] if n is None or k == entry.batch_axis else str(n)
         for k, n in enumerate(entry.shape)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..model import Array
+from ..model import Array, Layer
 from .graph import Values
 from .recurrent import LayerResult
+from .returns import axes_of
 from .tensor import Tensor
 
 States = Mapping[int, Mapping[str, tuple[Array, ...]]]
@@ -22,16 +23,26 @@ def rows_of(states: States, rows: slice) -> dict[int, dict[str, tuple[Array, ...
     }
 
 
-def joined(pieces: Sequence[Values]) -> Values:
-    """The results of consecutive rows as one."""
+def joined(pieces: Sequence[Values], layers: Sequence[Layer]) -> Values:
+    """The results of consecutive rows as one.
+
+    Args:
+        pieces: the results.
+        layers: the layer of each call.
+    """
     if len(pieces) == 1:
         return pieces[0]
     first = pieces[0]
     whole = Values(mask_used=any(piece.mask_used for piece in pieces))
     for number, tensors in first.tensors.items():
         whole.tensors[number] = [
-            Tensor(np.concatenate([piece.tensors[number][k].array for piece in pieces]))
-            for k in range(len(tensors))
+            Tensor(
+                np.concatenate(
+                    [piece.tensors[number][k].array for piece in pieces],
+                    _batch_axis(layers[number], k, tensor.array.ndim),
+                )
+            )
+            for k, tensor in enumerate(tensors)
         ]
     for number in first.layers:
         whole.layers[number] = _joined_layer([piece.layers[number] for piece in pieces])
@@ -40,7 +51,18 @@ def joined(pieces: Sequence[Values]) -> Values:
         whole.masks[number] = _joined_masks(
             [piece.masks[number] for piece in pieces], [piece.inputs[number] for piece in pieces]
         )
+        lengths = [each for piece in pieces if (each := piece.lengths[number]) is not None]
+        whole.lengths[number] = np.concatenate(lengths) if lengths else None
     return whole
+
+
+def _batch_axis(layer: Layer, output: int, ndim: int) -> int:
+    """Which axis of what a layer returns holds the sequences."""
+    recurrent = layer.recurrent
+    if recurrent is None or recurrent.convention == "keras":
+        return 0
+    name = recurrent.returned(True)[output]
+    return axes_of(recurrent, name, ndim, time_major=False).batch or 0
 
 
 def _joined_masks(masks: Sequence[Array | None], inputs: Sequence[Array]) -> Array | None:

@@ -113,9 +113,10 @@ def weight_arrays(model: Model, names: Sequence[str]) -> dict[str, Array]:
             if part is None:
                 continue
             for name in LSTM_WEIGHTS:
-                if getattr(cell, name) is not None:
+                array = getattr(cell, name)
+                if array is not None:
                     path = filter(None, ("" if alone else address, part, name))
-                    arrays["/".join(path)] = getattr(cell, name)
+                    arrays["/".join(path)] = array.astype(cell.kernel.dtype, copy=False)
     return arrays
 
 

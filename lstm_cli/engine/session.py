@@ -210,7 +210,7 @@ class Session:
         values = self._compute(
             self.model, list(keep), x, mask, lengths, initial_state, keep, sequences
         )
-        return self._build(self._made(units, values), values, tensors, lengths)
+        return self._build(self._made(units, values), values, tensors)
 
     def _made(self, units: list[Unit], values: Values) -> list[Unit]:
         """The calls that were made; those that an If left out are named in a note.
@@ -233,11 +233,9 @@ class Session:
             raise NoSuchNameError("tensor", unknown[0], ALL_TENSORS)
         return lstm_units(self.model, self.names)
 
-    def _build(
-        self, units: list[Unit], values: Values, tensors: Collection[str], lengths: Array | None
-    ) -> Trace | Traces:
+    def _build(self, units: list[Unit], values: Values, tensors: Collection[str]) -> Trace | Traces:
         fronts = prefixes(units, len(self.names) == 1, len(self.source.lstm_layers))
-        return build_trace(self.source, units, fronts, values, tensors, lengths)
+        return build_trace(self.source, units, fronts, values, tensors)
 
     # -- streaming
 
@@ -287,7 +285,7 @@ class Session:
                 before = seen.get(number)
                 seen[number] = real if before is None else real | before
             self._final = carried
-            yield self._build(units, values, tensors, None)
+            yield self._build(units, values, tensors)
         if not carried:
             raise InputError("the input has no steps")
         self._compare(arrays, total)
@@ -344,7 +342,7 @@ class Session:
                 pieces.append(prepared.executor.run(inputs, request, targets))
             except (InputError, ShapeError) as error:
                 raise _with_lengths(error, arrays) from error
-        values = joined(pieces)
+        values = joined(pieces, [call.layer for call in prepared.model.calls])
         if mask is not None and not values.mask_used:
             steps = " or ".join(map(str, sorted(set(steps_of(arrays).values()))))
             raise ShapeError("mask", f"({batch}, {steps}), as the input has", mask.shape)
@@ -466,6 +464,8 @@ class Session:
         """How many sequences to compute at once."""
         batch = batch_of(arrays)
         whole = any(_takes_whole_batch(prepared.model.calls[k]) for k in prepared.needed)
+        if not self.direct:
+            whole = whole or any(_is_onnx(call) for call in prepared.model.calls)
         if whole or any(entry.batch_axis != 0 for entry, _ in arrays):
             return batch
         if self.batch_size is not None:
@@ -504,6 +504,12 @@ def _takes_whole_batch(call: Call) -> bool:
     """Whether a call may depend on all sequences at once, so that they cannot run in pieces."""
     constant = any(isinstance(value, Constant) for value in (*call.initial_state, call.lengths))
     return constant or call.condition is not None or isinstance(call.layer.operation, Foreign)
+
+
+def _is_onnx(call: Call) -> bool:
+    """Whether it is of a graph of ONNX, whose operators may move the axis of the sequences."""
+    recurrent = call.layer.recurrent
+    return recurrent is not None and recurrent.convention.startswith("onnx")
 
 
 def _with_lengths(error: InputError, arrays: Given) -> InputError:

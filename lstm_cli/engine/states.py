@@ -25,7 +25,8 @@ def parse_initial_state(
 
     Args:
         given: a number for every state; a ``State`` for a single cell; or arrays by name, with or
-            without the layer's address, each of shape (B, U), (1, U) or (U,).
+            without the layer's address, each of shape (B, U), (1, U) or (U,); or the states of all
+            cells of a layer in its framework's own shape.
         units: the recurrent calls that run.
         chosen: names of the calls whose arrays need no prefix.
         batch: B.
@@ -42,7 +43,7 @@ def parse_initial_state(
         raise InputError(
             f"initial state: expected a State, a number or arrays by name, found {given!r}"
         )
-    arrays = _flat(given)
+    arrays = _unstacked(_flat(given), units)
     names = _accepted_names(units, chosen)
     unknown = [name for name in arrays if name not in names]
     targets = {names[name] for name in arrays if name in names}
@@ -64,6 +65,31 @@ def _flat(given: Mapping[str, Any]) -> dict[str, Array]:
         elif name != "meta":
             arrays[name.lstrip("/")] = np.asarray(value)
     return arrays
+
+
+def _unstacked(arrays: dict[str, Array], units: Sequence[Unit]) -> dict[str, Array]:
+    """States of all cells in one array, as the framework passes and returns them, apart.
+
+    ``h_n c_n`` of an nn.LSTM are (L·D, B, U), ``Y_h Y_c`` of an ONNX node (D, B, U), without B
+    where there is one sequence; ``h c`` may have these shapes too.
+    """
+    layer = _recurrent(units[0]) if len(units) == 1 else None
+    if layer is None or layer.convention not in ("torch", "onnx", "onnx batchwise"):
+        return arrays
+    parts = [name for name, _, _ in layer.cells()]
+    axis = 1 if layer.convention == "onnx batchwise" else 0
+    whole = dict(zip(layer.state_names, ("h", "c"), strict=True)) | {"h": "h", "c": "c"}
+    apart: dict[str, Array] = {}
+    for name, array in arrays.items():
+        place = 0 if array.ndim == 2 else axis
+        short = name.rpartition("/")[2] if name.rpartition("/")[0] == units[0].name else name
+        fits = array.ndim in (2, 3) and array.shape[place] == len(parts)
+        if short not in whole or not fits or (array.ndim == 2 and len(parts) == 1):
+            apart[name] = array
+            continue
+        for part, rows in zip(parts, np.moveaxis(array, place, 0), strict=True):
+            apart["/".join(filter(None, (part, whole[short])))] = rows
+    return apart
 
 
 Target = tuple[int, str, int]

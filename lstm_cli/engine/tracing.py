@@ -21,7 +21,6 @@ def build_trace(
     fronts: Sequence[str],
     values: Values,
     tensors: Collection[str],
-    lengths: Array | None,
 ) -> Trace | Traces:
     """The traces of some calls.
 
@@ -30,12 +29,11 @@ def build_trace(
         fronts: what stands before the names of each one's arrays, with its ``/``.
         values: the results.
         tensors: which of ``output`` and ``x`` to add to the per-step arrays.
-        lengths: of the sequences, where they were given.
     """
     cells: dict[str, Trace] = {}
     arrays: dict[str, Array] = {}
     for unit, front in zip(units, fronts, strict=True):
-        shared = _of_layer(unit, values, tensors, lengths)
+        shared = _of_layer(unit, values, tensors)
         arrays |= {front + name: array for name, array in shared.items()}
         for cell, own in _of_cells(unit, values).items():
             part = in_part(cell, unit.part, recurrent_of(unit))
@@ -74,9 +72,7 @@ def _of_cells(unit: Unit, values: Values) -> dict[str, dict[str, Array]]:
     return found
 
 
-def _of_layer(
-    unit: Unit, values: Values, tensors: Collection[str], lengths: Array | None
-) -> dict[str, Array]:
+def _of_layer(unit: Unit, values: Values, tensors: Collection[str]) -> dict[str, Array]:
     """What belongs to the layer as a whole: its output, its input, its mask or lengths."""
     result = values.layers[unit.call]
     found: dict[str, Array] = {}
@@ -90,6 +86,7 @@ def _of_layer(
     mask = values.masks.get(unit.call)
     if mask is not None:
         found["mask"] = np.array(mask, bool)
+    lengths = values.lengths.get(unit.call)
     if lengths is not None:
         found["lengths"] = np.array(lengths)
     return found
@@ -128,4 +125,12 @@ def _meta(model: Model, unit: Unit, part: str) -> dict[str, Any]:
         "activation": str(cell.activation),
         "recurrent_activation": "" if gates is None else str(gates),
         "direction": "backward" if direction.go_backwards else "forward",
+        **_additions(cell),
     }
+
+
+def _additions(cell: Any) -> dict[str, Any]:
+    """Settings beyond the textbook's that no array of a trace tells, as far as there are any."""
+    names = ("clip", "cell_clip", "projection_clip", "coupled", "output_activation")
+    found = {name: getattr(cell, name, None) for name in names}
+    return {n: str(v) if n == "output_activation" else v for n, v in found.items() if v}

@@ -84,6 +84,8 @@ def _read(reader: Reader, path: Path, options: Options) -> Model:
 def _unknown(path: Path, head: bytes) -> str:
     known = "a model of Keras, PyTorch, ONNX, TensorFlow or TFLite, safetensors or .npz"
     if path.is_dir():
+        if name := told.weights_beside_a_config(path):
+            return f"it is a folder; open {name} in it"
         return (
             f"the directory holds no config.json, saved_model.pb or .index file; expected {known}"
         )
@@ -92,6 +94,8 @@ def _unknown(path: Path, head: bytes) -> str:
     index = path.with_name(re.sub(r"(\.data-\d+-of-\d+|\.meta)$", ".index", path.name))
     if index != path and index.is_file():
         return f"it is a part of a TensorFlow checkpoint; open {index.name} beside it"
+    if told.is_pickle_index(path, head):
+        return "it is an index of PyTorch files; open the .bin files that it names, one at a time"
     what = "a zip archive of none of these" if head.startswith(told.ZIP_SIGNATURE) else ""
     if not what:
         text = all(byte in b"\t\n\r" or 32 <= byte for byte in head[:200])

@@ -30,6 +30,14 @@ class LstmArrays(NamedTuple):
     bias: Array | None
 
 
+def added(first: Array, second: Array) -> Array:
+    """The one bias that does what two do, in double precision for a run in float64.
+
+    Rounded to float32 it is what their sum in float32 would be.
+    """
+    return first.astype(np.float64) + second
+
+
 def keras_lstm(arrays: Sequence[Array], owner: str) -> LstmArrays:
     """The arrays of one Keras LSTM of any version, in the order in which Keras lists them."""
     shapes = ", ".join(str(array.shape) for array in arrays)
@@ -89,7 +97,7 @@ def _cudnn(kernel: Array, recurrent: Array, bias: Array, units: int, owner: str)
     return LstmArrays(
         np.concatenate(kernels, axis=1),
         np.concatenate(recurrents, axis=1),
-        bias[: 4 * units] + bias[4 * units :],
+        added(bias[: 4 * units], bias[4 * units :]),
     )
 
 

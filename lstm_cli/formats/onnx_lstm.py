@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..model import Activation, Array, Direction, LstmCell, Recurrent, parameter_count
+from .gates import added
 from .onnx_folding import Folder
 from .onnx_proto import Node
 from .onnx_steps import Step, Value
@@ -130,7 +131,7 @@ def _cell(
     if w is None or r is None:
         raise TypeError("an LSTM has W and R")
     f, g, h = activations
-    bias = None if b is None else _columns(b.astype(dtype).reshape(2, -1).sum(0)[:, None])[0]
+    bias = None if b is None else _columns(added(*b.reshape(2, -1))[:, None])[0]
     return LstmCell(
         kernel=_columns(w.astype(dtype)),
         recurrent_kernel=_columns(r.astype(dtype)),

@@ -116,7 +116,15 @@ def is_safetensors_index(path: Path, head: bytes) -> bool:
 
 
 def is_shard_map(path: Path, head: bytes) -> bool:
-    return "weight_map" in _json_keys(path, head)
+    return "weight_map" in _json_keys(path, head) and not is_pickle_index(path, head)
+
+
+def is_pickle_index(path: Path, head: bytes) -> bool:
+    """An index of PyTorch's ``.bin`` files, each of which is a state dict of its own."""
+    if "weight_map" not in _json_keys(path, head):
+        return False
+    text = path.read_bytes()
+    return b'.bin"' in text and b'.h5"' not in text
 
 
 def is_architecture(path: Path, head: bytes) -> bool:
@@ -127,7 +135,15 @@ def is_architecture(path: Path, head: bytes) -> bool:
 
 
 def is_keras_directory(path: Path, head: bytes) -> bool:
-    return path.is_dir() and (path / "config.json").is_file()
+    if not path.is_dir() or not (path / "config.json").is_file():
+        return False
+    return (path / "model.weights.h5").exists() or not weights_beside_a_config(path)
+
+
+def weights_beside_a_config(folder: Path) -> str:
+    """The file to open in a folder of the transformers library; ``""`` if there is none."""
+    names = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    return next((name for name in names if (folder / name).is_file()), "")
 
 
 def is_saved_model(path: Path, head: bytes) -> bool:

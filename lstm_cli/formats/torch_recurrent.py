@@ -18,6 +18,7 @@ import numpy as np
 
 from ..errors import listing
 from ..model import Array, Direction, LstmCell, Recurrent
+from .gates import added
 from .reading import NotComputed
 from .torch_weights import Weight
 
@@ -162,7 +163,7 @@ def _cell(arrays: Mapping[str, Weight], suffix: str) -> LstmCell:
     return LstmCell(
         kernel=_turned(arrays[f"weight_ih{suffix}"]),  # (4U, F) -> (F, 4U)
         recurrent_kernel=_turned(arrays[f"weight_hh{suffix}"]),  # (4U, P) -> (P, 4U)
-        bias=None if bias is None else bias.read() + arrays[f"bias_hh{suffix}"].read(),
+        bias=None if bias is None else added(bias.read(), arrays[f"bias_hh{suffix}"].read()),
         projection=None if projection is None else _turned(projection),  # (P, U) -> (U, P)
     )
 

@@ -85,7 +85,8 @@ def test_rows_are_turned_and_biases_added() -> None:
     cell: Any = recurrent.directions[0].cells[0]
     np.testing.assert_array_equal(cell.kernel, arrays["weight_ih_l0"].T)
     np.testing.assert_array_equal(cell.recurrent_kernel, arrays["weight_hh_l0"].T)
-    np.testing.assert_array_equal(cell.bias, arrays["bias_ih_l0"] + arrays["bias_hh_l0"])
+    biases = [arrays[f"bias_{of}_l0"].astype(np.float64) for of in ("ih", "hh")]
+    np.testing.assert_array_equal(cell.bias, sum(biases))
     assert cell.kernel.flags.c_contiguous
 
 
