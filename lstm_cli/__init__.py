@@ -15,13 +15,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import inspect, load, run, trace, trace_blocks, weights
-    from .engine.session import Session
+    from .analysis.difference import diff
+    from .analysis.ranking import rank
+    from .analysis.search import find
+    from .api import (
+        Session,
+        TraceFile,
+        inspect,
+        load,
+        open_trace,
+        read_trace,
+        run,
+        stats,
+        trace,
+        trace_blocks,
+        weight_indicators,
+        weights,
+        why,
+    )
     from .errors import (
         AmbiguousNameError,
         InputError,
         LstmCliError,
         MissingEntryError,
+        MissingExtraError,
         ModelFileError,
         NoSuchNameError,
         OutputError,
@@ -31,7 +48,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from .model import Model
+    from .outputs.pictures import plot, text
     from .traces import State, Trace, Traces
+    from .verification import verify
 
 __version__ = "0.1.0"
 
@@ -40,6 +59,7 @@ __all__ = [
     "InputError",
     "LstmCliError",
     "MissingEntryError",
+    "MissingExtraError",
     "Model",
     "ModelFileError",
     "NoSuchNameError",
@@ -48,23 +68,53 @@ __all__ = [
     "ShapeError",
     "State",
     "Trace",
+    "TraceFile",
     "Traces",
     "UnknownFormatError",
     "UnsupportedFeatureError",
     "UsageError",
     "__version__",
+    "diff",
+    "find",
     "inspect",
     "load",
+    "open_trace",
+    "plot",
+    "rank",
+    "read_trace",
     "run",
+    "stats",
+    "text",
     "trace",
     "trace_blocks",
+    "verify",
+    "weight_indicators",
     "weights",
+    "why",
 ]
 
 _HOMES = {
-    ".api": ("inspect", "load", "run", "trace", "trace_blocks", "weights"),
-    ".engine.session": ("Session",),
+    ".api": (
+        "Session",
+        "TraceFile",
+        "inspect",
+        "load",
+        "open_trace",
+        "read_trace",
+        "run",
+        "stats",
+        "trace",
+        "trace_blocks",
+        "weight_indicators",
+        "weights",
+        "why",
+    ),
+    ".analysis.difference": ("diff",),
+    ".analysis.ranking": ("rank",),
+    ".analysis.search": ("find",),
+    ".verification": ("verify",),
     ".model": ("Model",),
+    ".outputs.pictures": ("plot", "text"),
     ".traces": ("State", "Trace", "Traces"),
     ".errors": tuple(name for name in __all__ if name.endswith("Error")),
 }

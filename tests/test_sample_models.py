@@ -106,6 +106,27 @@ def test_every_gate_and_state_is_the_framework_s(name: str) -> None:
         close(trace.arrays[key].astype(np.float32), array.astype(np.float32), key)
 
 
+COPIES = ("three_steps.h5", "three_steps.pt", "three_steps.safetensors", "three_steps.onnx")
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_the_same_weights_from_another_framework_s_file_give_the_same_trace(name: str) -> None:
+    """Keras's own numbers, from the files of four writers."""
+    arrays = golden("three_steps")
+    trace = lstm_cli.trace(lstm_cli.load(SAMPLES / name), arrays["x"])
+    for key in sorted(STEPS):
+        close(trace.arrays[key], arrays[key], key)
+
+
+@pytest.mark.parametrize("name", COPIES[1:])
+def test_the_copies_return_what_pytorch_returned(name: str) -> None:
+    with np.load(SAMPLES / "three_steps.torch.npz") as file:
+        arrays = dict(file)
+    returned = lstm_cli.run(lstm_cli.load(SAMPLES / name), arrays["x"])
+    for ours, key in zip(returned, ("output", "h_n", "c_n"), strict=True):
+        close(ours, arrays[key], key)
+
+
 @pytest.mark.parametrize("name", ["forecaster", "three_steps", "brackets"])
 def test_the_csv_is_the_input_of_the_golden_file(name: str) -> None:
     x = golden(name)["x"][0]

@@ -16,7 +16,10 @@ from .interrupts import INTERRUPTS
 from .notes import printable
 from .options import Command
 
-COMMANDS = ("inspect", "weights", "run", "states", "gates", "export")
+COMMANDS = (
+    *("inspect", "weights", "run", "states", "gates", "export"),
+    *("stats", "why", "diff", "verify", "rank", "find", "plot", "text"),
+)
 
 
 def command(name: str) -> Callable[..., None]:

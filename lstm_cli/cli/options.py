@@ -49,13 +49,21 @@ class ModelOptions:
         list[str] | None,
         _option(_MODEL, "Custom class that computes as an LSTM. Repeatable.", metavar="CLASS"),
     ] = None
+    gate_order: Annotated[
+        str | None,
+        _option(
+            _MODEL,
+            "Order of the gates in an .npz that cannot say: ifco (Keras), iofc (ONNX), another.",
+            metavar="LETTERS",
+        ),
+    ] = None
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
 
 
-class RunOptions(ModelOptions):
-    """How to run a model on input files, and what to show or write of it."""
+class InputOptions(ModelOptions):
+    """How to run a model on input files."""
 
     inputs: Annotated[
         list[str],
@@ -93,9 +101,6 @@ class RunOptions(ModelOptions):
             metavar="STATE",
         ),
     ] = None
-    save_state: Annotated[
-        Path | None, _option(_STATE, "Write the final states.", metavar="FILE.npz")
-    ] = None
     stateful: Annotated[
         bool,
         _option(_STATE, "INPUTs are consecutive chunks of the same sequences.", "--stateful"),
@@ -119,6 +124,19 @@ class RunOptions(ModelOptions):
     ] = None
     threads: Annotated[
         int | None, _option(_RUN, "Threads of the matrix products (1).", metavar="N", min=1)
+    ] = None
+
+    def set_threads(self) -> None:
+        """Tell the matrix library, before NumPy loads it."""
+        if self.threads is not None:
+            os.environ["OPENBLAS_NUM_THREADS"] = str(self.threads)
+
+
+class RunOptions(InputOptions):
+    """How to run a model on input files, and what to show or write of it."""
+
+    save_state: Annotated[
+        Path | None, _option(_STATE, "Write the final states.", metavar="FILE.npz")
     ] = None
     steps: Annotated[
         str | None, _option(_OUTPUT, "Show or write these steps.", metavar="10:20")
@@ -149,16 +167,17 @@ class RunOptions(ModelOptions):
         ),
     ] = None
 
-    def set_threads(self) -> None:
-        """Tell the matrix library, before NumPy loads it."""
-        if self.threads is not None:
-            os.environ["OPENBLAS_NUM_THREADS"] = str(self.threads)
 
+_SEQUENCES = "Sequences: .csv, .tsv, .npy, .npz (several model inputs), or - for standard input."
 
 ARGUMENT_HELP = {
-    "model": "Saved model: a file or directory.",
-    "inputs": "Sequences: .csv, .tsv, .npy, .npz (several model inputs), or - for standard input.",
+    "MODEL": "Saved model: a file or directory.",
+    "MODEL|TRACE": "Saved model: a file or directory; or, by itself, a trace of lstm export.",
+    "INPUT...": _SEQUENCES,
+    "[INPUT...]": _SEQUENCES,
+    "[INPUT EXPECTED]": "A sequence, and what is expected of it (.npz, .npy).",
 }
+"""What arguments are, by what usage lines call them."""
 
 
 class Command(TyperCommand):
@@ -171,7 +190,16 @@ class Command(TyperCommand):
         super().__init__(*positional, **named)
         for parameter in self.params:
             if parameter.param_type_name == "argument":
-                vars(parameter)["help"] = ARGUMENT_HELP.get(parameter.name or "")
+                vars(parameter)["help"] = ARGUMENT_HELP.get(str(parameter.metavar))
+
+
+def _refuse_nan(values: dict[str, Any]) -> None:
+    """Refuse ``nan`` for a number: every comparison with it would quietly fail, or hold."""
+    from ..errors import UsageError
+
+    for name, value in values.items():
+        if isinstance(value, float) and value != value and name != "mask_value":
+            raise UsageError(f"--{name.replace('_', '-')}: expected a number, found nan")
 
 
 def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -200,6 +228,7 @@ def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..
         ]
 
         def command(**values: Any) -> None:
+            _refuse_nan(values)
             options = kind(**{parameter.name: values.pop(parameter.name) for parameter in shared})
             function(options, **values)
 

@@ -119,6 +119,7 @@ def make_results(
 
     steps, units = parse_steps(options.steps), parse_units(options.units)
     kept: dict[str, Array] = {}
+    cut: dict[str, Any] = {} if units is None else {"kept_units": units}
     columns: dict[str, Sequence[int]] = {}
     start = 0
     for name, whole in arrays.items():
@@ -127,6 +128,7 @@ def make_results(
         if time is not None and name in per_step:
             axis = time
             span, start = _span(steps, first_step, array.shape[axis])
+            cut |= _cut(span, start, array.shape[axis])
             array = array[(slice(None),) * axis + (span,)]
         if units is not None and _has_units(name, array):
             array = _units(name, array, units)
@@ -136,7 +138,13 @@ def make_results(
         kept[name] = array
     ends = None if lengths is None else (lengths - start).clip(0)
     layout = Layout(batched=batched, first_step=start, units=columns, lengths=ends)
-    return Results(kept, meta, per_step & set(kept), layout)
+    return Results(kept, {**meta, **cut}, per_step & set(kept), layout)
+
+
+def _cut(span: slice, start: int, count: int) -> dict[str, Any]:
+    """What a file says about the steps that are left out, so that a reader numbers them right."""
+    before = {"first_step": start} if start else {}
+    return {**before, "ends_early": True} if span.stop < count else before
 
 
 def _span(steps: slice, first: int, count: int) -> tuple[slice, int]:

@@ -49,7 +49,8 @@ def tracer(
         if more is not None:
             arrays |= more(session)
         arrays = wanted_arrays(arrays, asked, default, everything, _single_array(options))
-        return Computed(arrays, trace.meta, steps_of(arrays), lengths=data.lengths)
+        lengths = trace.arrays.get("lengths") if data.lengths is None else data.lengths
+        return Computed(arrays, trace.meta, steps_of(arrays), lengths=lengths)
 
     return compute
 

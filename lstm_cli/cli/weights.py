@@ -23,21 +23,43 @@ def weights(
         Path | None,
         typer.Option("--output", "-o", help="Write the arrays (.npz, .h5, .csv).", metavar="OUT"),
     ] = None,
+    indicators: Annotated[
+        bool, typer.Option("--indicators", help="The indicators alone, without shapes and ranges.")
+    ] = False,
+    spectral: Annotated[
+        bool | None,
+        typer.Option(
+            "--spectral/--no-spectral", help="Compute spectral radii (default: up to 512 units)."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Figures and indicators as JSON.")] = False,
 ) -> None:
     """Kernel, recurrent kernel and bias of LSTM layers, gate by gate: shapes, ranges, norms.
+
+    On a terminal, indicators stand below: spectral radius, how long the forget bias alone lets a
+    cell remember, how far it is from a fresh initialisation.
 
     Exported arrays have our names and the gate order i f g o: kernel (F, 4U), recurrent_kernel
     (U, 4U), bias (4U).
 
     Example: lstm weights sample_models/three_steps.keras
     """
+    from .. import weight_indicators
     from .. import weights as arrays_of
     from ..errors import UsageError
     from ..outputs.files import format_of
     from ..outputs.pending import check_target, refuse_overwrite
     from ..outputs.results import Results
-    from ..outputs.weights import statistics_lines, weight_statistics, weights_table
+    from ..outputs.weight_indicators import indicator_lines, indicators_table
+    from ..outputs.weights import (
+        WeightRow,
+        statistics_lines,
+        weight_rows,
+        weights_meta,
+        weights_table,
+    )
     from .showing import terminal_size, write_to_file
+    from .sources import write_json
 
     if output is not None:
         read = [path for path in (options.model, options.architecture) if path is not None]
@@ -48,15 +70,26 @@ def weights(
     model = load_model(options)
     arrays = arrays_of(model, layer)
     if output is not None:
-        meta = {"source": model.path, "written_by": model.written_by, "gates": "i f g o"}
+        meta = weights_meta(model, layer or [])
         write_to_file(Results(arrays, meta, frozenset()), output)
         return
-    chosen = [model.find(name) for name in layer] if layer else list(model.lstm_layers)
-    rows = [row for each in chosen for row in weight_statistics(each)]
-    if sys.stdout.isatty():
+    rows = weight_rows(model, layer or [])
+    if json:
+        found = weight_indicators(model, layer, spectral=spectral)
+        figures = [{name: getattr(row, name) for name in WeightRow.__slots__} for row in rows]
+        write_json({"weights": figures, "indicators": [cell.facts() for cell in found]})
+    elif sys.stdout.isatty():
         from rich.console import Console
 
-        Console(highlight=False).print(weights_table(rows, terminal_size()[0]))
+        width = terminal_size()[0]
+        console = Console(highlight=False)
+        if not indicators:
+            console.print(weights_table(rows, width))
+            console.print()
+        console.print(indicators_table(weight_indicators(model, layer, spectral=spectral), width))
+    elif indicators:
+        for line in indicator_lines(weight_indicators(model, layer, spectral=spectral)):
+            typer.echo(line)
     else:
         for line in statistics_lines(rows):
             typer.echo(line)

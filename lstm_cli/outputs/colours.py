@@ -28,7 +28,25 @@ SEQUENTIAL = (
 )
 DIVERGING = ((59, 76, 192), (141, 176, 254), (221, 221, 221), (244, 154, 123), (180, 4, 38))
 
-NOT_A_NUMBER = Color.from_rgb(255, 0, 255)
+NAN_RGB = (255, 0, 255)
+NOT_A_NUMBER = Color.from_rgb(*NAN_RGB)
+MASKED_COLOUR = Color.from_rgb(128, 128, 128)
+
+LINES = {
+    "c": (190, 130, 0),
+    "h": (0, 135, 200),
+    "i": (0, 158, 115),
+    "f": (213, 94, 0),
+    "o": (204, 121, 167),
+    "g": (120, 120, 120),
+}
+"""The colour of each tensor's line: those of Okabe and Ito, as dark or light as it takes to have a
+contrast of 3 on white and on black.
+
+Source: Okabe and Ito, "Color Universal Design" (2008).
+"""
+
+LINE_COLOURS = {tensor: Color.from_rgb(*rgb) for tensor, rgb in LINES.items()}
 
 
 def colour(fraction: float, diverging: bool) -> Color:

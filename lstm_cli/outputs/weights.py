@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rich.text import Text
 
-from ..model import GATES, Array, Cell, Layer
+from ..model import (
+    GATES,
+    LSTM_WEIGHTS,
+    PEEPHOLES,
+    Array,
+    Cell,
+    Choice,
+    Layer,
+    LstmCell,
+    Model,
+    choose,
+    in_part,
+)
+from .facts import additions
 from .grid import Column, Lines, bands, clipped, grid
 from .rows import csv_cell
 
@@ -25,8 +39,9 @@ class WeightRow:
     Attributes:
         address: of the layer.
         part: of the cell, empty where the layer has one.
-        tensor: ``kernel``, ``recurrent_kernel`` or ``bias``.
-        gate: ``i f g o`` of an LSTM, ``z r h`` of a GRU, ``h`` of a SimpleRNN.
+        tensor: ``kernel``, ``recurrent_kernel``, ``bias``, or another of ``LSTM_WEIGHTS``.
+        gate: ``i f g o`` of an LSTM, ``z r h`` of a GRU, ``h`` of a SimpleRNN; of a projection
+            ``h``, which it makes.
         shape: of the gate's block.
         minimum, maximum, mean, std: of the finite numbers; None where there are none.
         norm: the root of the sum of the finite numbers' squares.
@@ -47,15 +62,65 @@ class WeightRow:
     inf: int
 
 
-def weight_statistics(layer: Layer) -> list[WeightRow]:
-    """A row for each gate of each weight array of each cell; none for other layers."""
+def weight_statistics(layer: Layer, cells: Collection[str] | None = None) -> list[WeightRow]:
+    """A row for each gate of each weight array of each cell; none for other layers.
+
+    ``cells``: part names of the cells to look at; None for all.
+    """
     if layer.recurrent is None:
         return []
     return [
         _row(layer.address, part, tensor, gate, block)
         for part, _, cell in layer.recurrent.cells()
+        if cells is None or part in cells
         for tensor, gate, block in _blocks(cell)
     ]
+
+
+def weight_rows(model: Model, names: Sequence[str]) -> list[WeightRow]:
+    """The rows of the layers or parts that ``names`` choose; of every LSTM layer without names."""
+    chosen = [choose(model, name) for name in names] or [Choice(each) for each in model.lstm_layers]
+    unique = {(id(choice.layer), choice.part): choice for choice in chosen}
+    rows: list[WeightRow] = []
+    for layer, _, part in unique.values():
+        recurrent = layer.recurrent
+        if recurrent is not None:
+            cells = [name for name, _, _ in recurrent.cells()]
+            inside = [name for name in cells if in_part(name, part, recurrent) is not None]
+            rows += weight_statistics(layer, inside)
+    return rows
+
+
+def weights_meta(model: Model, names: Sequence[str]) -> dict[str, Any]:
+    """What an export of weights says about itself: where they come from, and what computes.
+
+    ``activation``, ``recurrent_activation`` and ``direction`` stand there where all cells have the
+    same; ``additions`` lists what else their arrays do not show.
+    """
+    chosen = [choose(model, name).layer for name in names] or list(model.lstm_layers)
+    recurrent = [layer.recurrent for layer in chosen if layer.recurrent is not None]
+    cells = [cell for each in recurrent for _, _, cell in each.cells()]
+    lstm = [cell for cell in cells if isinstance(cell, LstmCell)]
+    facts = {
+        "activation": {str(cell.activation) for cell in lstm},
+        "recurrent_activation": {str(cell.recurrent_activation) for cell in lstm},
+        "direction": {
+            "backward" if way.go_backwards else "forward"
+            for each in recurrent
+            for ways in each.levels
+            for way in ways
+        },
+    }
+    common = {key: next(iter(values)) for key, values in facts.items() if len(values) == 1}
+    arrays = ("peepholes", "projection to", "layer normalisation")
+    others = {text for cell in lstm for text in additions(cell) if not text.startswith(arrays)}
+    return {
+        "source": model.path,
+        "written_by": model.written_by,
+        "gates": "i f g o",
+        **common,
+        "additions": sorted(others),
+    }
 
 
 def weights_table(rows: Sequence[WeightRow], width: int) -> Lines:
@@ -73,15 +138,18 @@ def weights_table(rows: Sequence[WeightRow], width: int) -> Lines:
 def _blocks(cell: Cell) -> Iterator[tuple[str, str, Array]]:
     """Each array's gates side by side, cut apart."""
     gates = STACKED[cell.kind]
-    arrays = {
-        "kernel": cell.kernel,
-        "recurrent_kernel": cell.recurrent_kernel,
-        "bias": cell.bias,
-    }
-    for tensor, array in arrays.items():
-        if array is not None:
-            for gate, block in zip(gates, np.split(array, len(gates), axis=-1), strict=True):
-                yield tensor, gate, block
+    for tensor in LSTM_WEIGHTS:
+        array = getattr(cell, tensor, None)
+        if array is None:
+            continue
+        if tensor in ("projection", "projection_bias"):
+            yield tensor, "h", array
+            continue
+        of_rows = tensor in ("peepholes", "layer_norm")  # a row a gate, the others side by side
+        names = PEEPHOLES if tensor == "peepholes" else gates
+        blocks = list(array) if of_rows else np.split(array, len(gates), axis=-1)
+        for gate, block in zip(names, blocks, strict=True):
+            yield tensor, gate, block
 
 
 def _row(address: str, part: str, tensor: str, gate: str, block: Array) -> WeightRow:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,12 +14,12 @@ from .lines import LineReader
 from .npy import Array, convert, read_header
 from .npy_blocks import raw_blocks
 from .signatures import kind_of
-from .sources import ByteSource, Readable, open_source
+from .sources import ByteSource, Closable, Readable, open_source
 
 _Reading = Callable[[int], Iterator[Array]]
 
 
-class BlockSource:
+class BlockSource(Closable):
     """A sequence that is read once, block after block.
 
     Iterate over it, or over ``blocks(time_axis)``. It is a context manager that closes its file.
@@ -74,17 +73,6 @@ class BlockSource:
 
     def __iter__(self) -> Iterator[Array]:
         return self.blocks()
-
-    def __enter__(self) -> BlockSource:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file, if this object opened one."""

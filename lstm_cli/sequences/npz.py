@@ -62,16 +62,17 @@ def read_npz(
             f"{source.name}: an .npz archive cannot be read from a stream; give the file's name, "
             "or send NPY or CSV"
         )
-    with _reporting(source.name), zipfile.ZipFile(source.rewound()) as archive:
+    with reporting(source.name), zipfile.ZipFile(source.rewound()) as archive:
         members = archive.infolist()
-        _check_members(members, source)
+        check_members(members, source)
         return {
-            member.filename.removesuffix(".npy"): _read_member(archive, member, source, dtype, text)
+            member.filename.removesuffix(".npy"): read_member(archive, member, source, dtype, text)
             for member in members
         }
 
 
-def _check_members(members: list[zipfile.ZipInfo], source: ByteSource) -> None:
+def check_members(members: list[zipfile.ZipInfo], source: ByteSource) -> None:
+    """Refuse an archive that holds anything else than arrays, or claims sizes that cannot be."""
     names = [member.filename for member in members]
     if not names:
         raise InputError(f"{source.name}: the archive holds no arrays")
@@ -116,15 +117,16 @@ def _check_sizes(members: list[zipfile.ZipInfo], source: ByteSource) -> None:
         )
 
 
-def _read_member(
+def read_member(
     archive: zipfile.ZipFile,
     member: zipfile.ZipInfo,
     source: ByteSource,
     dtype: DTypeLike | None,
     text: bool,
 ) -> Array:
+    """One array of an open archive; ``text`` as for ``read_npz``."""
     name = f"{source.name}, array '{member.filename.removesuffix('.npy')}'"
-    with _reporting(name), archive.open(member) as stream:
+    with reporting(name), archive.open(member) as stream:
         # No size: memory is taken as the bytes come, whatever the header says.
         values = ByteSource(name, stream, live=False)
         header = read_header(values, text=text)
@@ -143,7 +145,7 @@ def _check_member_size(header: NpyHeader, member: zipfile.ZipInfo, name: str) ->
 
 
 @contextmanager
-def _reporting(name: str) -> Iterator[None]:
+def reporting(name: str) -> Iterator[None]:
     """Turn what ``zipfile`` raises into an InputError."""
     try:
         yield

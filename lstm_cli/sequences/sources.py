@@ -6,9 +6,10 @@ import os
 import select
 import stat
 import sys
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from ..errors import InputError
 
@@ -16,11 +17,32 @@ STANDARD_INPUT = "-"
 CHUNK = 1 << 20
 """Most bytes that are taken at once."""
 
+_Closable = TypeVar("_Closable", bound="Closable")
+
 Readable = str | os.PathLike[str] | BinaryIO
 """What the reading functions accept; ``"-"`` means standard input."""
 
 
-class ByteSource:
+class Closable(ABC):
+    """A context manager that closes itself."""
+
+    def __enter__(self: _Closable) -> _Closable:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is held open."""
+
+
+class ByteSource(Closable):
     """A binary stream that hands out bytes as they arrive and can be looked at before it is read.
 
     Attributes:
@@ -44,17 +66,6 @@ class ByteSource:
         self._seen = b""
         # A buffered stream's `read` waits for all that was asked for; its `read1` does not.
         self._take = getattr(stream, "read1", stream.read)
-
-    def __enter__(self) -> ByteSource:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the stream if this object opened it."""

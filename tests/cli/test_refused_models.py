@@ -97,7 +97,9 @@ def test_missing_files_and_folders(lstm: Cli) -> None:
     Path("empty").mkdir()
     for command in COMMANDS:
         assert refusal(lstm, command, "no.keras") == "no.keras: No such file or directory"
-        assert refusal(lstm, command, "empty").startswith("empty: the directory has no config.json")
+        assert refusal(lstm, command, "empty").startswith(
+            "empty: the directory holds no config.json"
+        )
 
 
 def test_arguments_the_wrong_way_round(lstm: Cli) -> None:

@@ -163,11 +163,12 @@ def test_colour_of_gates_is_viridis_at_its_ends() -> None:
     assert lines[1] == "\x1b[2m0 \x1b[0m\x1b[38;2;68;1;84;48;2;253;231;37m▀▀▀▀\x1b[0m"
 
 
-def test_masked_steps_are_blank_in_colour() -> None:
+def test_masked_steps_are_grey_in_colour() -> None:
     o = np.array([[[0.0], [np.nan], [0.0]]], np.float32)
     lines = ansi({"o": o, "mask": np.array([[True, False, True]])}).splitlines()
     cell = "\x1b[38;2;68;1;84m▀▀▀▀\x1b[0m"
-    assert lines[1] == f"\x1b[2m0 \x1b[0m{cell}    {cell}"
+    grey = "\x1b[38;2;128;128;128m░░░░\x1b[0m"
+    assert lines[1] == f"\x1b[2m0 \x1b[0m{cell}{grey}{cell}"
 
 
 def test_lightness_tells_gates_apart_without_hue() -> None:

@@ -1,0 +1,123 @@
+"""Where NaN and infinity come from: the first step, tensor and unit that had one.
+
+Letters: B sequences, T time steps, U units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model import Array
+from ..traces import GATE_TENSORS, Trace
+from .cut import cut_of
+
+COMPUTED = ("x", "i", "f", "g", "c", "o", "h")
+"""What a step computes, in the order in which each needs those before it."""
+
+BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "softsign", "softmax")
+
+
+@dataclass(frozen=True, slots=True)
+class NonFinite:
+    """The first value that is NaN or infinite, in the order in which the cell reads and computes.
+
+    Attributes:
+        cell: the cell's name.
+        source: the input or trace.
+        sequence, step: where; the step is the input's.
+        tensor: the first in the order of computation; ``x`` where the input had it already.
+        units: all units of that tensor that have one at that step; features of ``x``.
+        value: ``NaN`` or ``infinity``, of the first of them.
+        largest_before: the largest |c| of the step before, which shows an overflow coming.
+        hint: what may explain it, a clause; or nothing.
+    """
+
+    cell: str
+    source: str
+    sequence: int
+    step: int
+    tensor: str
+    units: tuple[int, ...]
+    value: str
+    largest_before: float
+    hint: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """By name, ready for JSON."""
+        return {
+            name: getattr(self, name)
+            for name in (
+                *("cell", "source", "sequence", "step", "tensor", "units", "value"),
+                *("largest_before", "hint"),
+            )
+        }
+
+
+def finite_rows(trace: Trace, real: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Real steps at which every value of the cell is finite, (B, T)."""
+    finite = real
+    for name in COMPUTED[1:]:
+        array = trace.arrays.get(name)
+        if array is not None and not np.isfinite(array).all():
+            finite = finite & np.isfinite(array).all(axis=-1)
+    return finite
+
+
+def first_nonfinite(
+    trace: Trace, bad: NDArray[np.bool_], first_step: int, source: str, cell: str
+) -> NonFinite:
+    """The first of a block.
+
+    Args:
+        trace: the block.
+        bad: real steps with a value that is not finite, (B, T), at least one.
+        first_step: the input's number of the block's first step.
+        source: the input or trace.
+        cell: the cell's name.
+    """
+    backward = trace.meta.get("direction") == "backward"
+    steps = np.flatnonzero(bad.any(axis=0))
+    step = int(steps[-1] if backward else steps[0])
+    sequence = int(np.flatnonzero(bad[:, step])[0])
+    tensor, values = next(
+        (name, trace.arrays[name][sequence, step])
+        for name in COMPUTED
+        if name in trace.arrays and not np.isfinite(trace.arrays[name][sequence, step]).all()
+    )
+    units = np.flatnonzero(~np.isfinite(values))
+    value = "NaN" if np.isnan(values[units[0]]) else "infinity"
+    before = _before(trace, sequence, step, backward)
+    hint = _hint(trace, tensor, value, before)
+    cut = cut_of(trace.meta, trace.arrays["c"].shape[2])
+    numbers = tuple(cut.number(int(unit), tensor) for unit in units)
+    place = (source, sequence, step + first_step, tensor, numbers, value)
+    return NonFinite(cell, *place, before, hint)
+
+
+def _before(trace: Trace, sequence: int, step: int, backward: bool) -> float:
+    """The largest |c| of the step that was read before; 0 where it is not known."""
+    other = step + 1 if backward else step - 1
+    c = trace.arrays.get("c")
+    if c is None:
+        return 0.0
+    inside = 0 <= other < c.shape[1]
+    values: Array | None = c[sequence, other] if inside else None
+    if values is None and "initial_c" in trace.arrays:
+        values = trace.arrays["initial_c"][sequence]
+    return 0.0 if values is None else float(np.abs(values).max())
+
+
+def _hint(trace: Trace, tensor: str, value: str, before: float) -> str:
+    if tensor == "x":
+        return "the layer's input held it already"
+    activations = [str(trace.meta.get(key, "")) for key in ("activation", "recurrent_activation")]
+    unbounded = [name for name in activations if name and name.split(" ")[0] not in BOUNDED]
+    if unbounded and (value == "infinity" or before > 1e6):
+        return f"the activation {unbounded[0]} has no bound, and c grew to {before:.3g} before"
+    if tensor in GATE_TENSORS:
+        return "its input, the state before it or the weights were not finite, or overflowed"
+    return ""

@@ -1,0 +1,73 @@
+"""Which steps of which sequence are shown, and whether the labels fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..analysis.cells import TracedCell
+from ..errors import UsageError
+from ..traces import Trace
+from .reduction import Flags
+
+
+def find_span(cells: Sequence[TracedCell], steps: slice, sequence: int) -> slice:
+    """Where the steps of one sequence that are drawn stand in the trace.
+
+    Raises:
+        UsageError: if the sequence is not there, has none of these steps, or cells differ.
+    """
+    counts = sorted({cell.steps for cell in cells})
+    if len(counts) > 1:
+        found = " and ".join(map(str, counts))
+        raise UsageError(f"the cells have {found} steps, and no common time axis; choose a layer")
+    sequences = cells[0].sequences
+    if sequence >= sequences:
+        raise UsageError(f"sequence {sequence}: there are sequences 0 to {sequences - 1}")
+    length = _length(cells[0], sequence)
+    if length <= 0:
+        raise UsageError(f"sequence {sequence} has no steps to draw")
+    first = cells[0].cut.first_step
+    start = max(0, (steps.start or 0) - first)
+    stop = length if steps.stop is None else min(steps.stop - first, length)
+    if start >= length or stop <= start:
+        wanted = steps.start or 0
+        raise UsageError(f"step {wanted}: the sequence has steps {first} to {first + length - 1}")
+    return slice(start, stop)
+
+
+def fitting_labels(labels: Sequence[str], cell: TracedCell, sequence: int) -> Sequence[str]:
+    """The labels of a trace's steps; of one that was cut they may be those of the whole input.
+
+    Raises:
+        UsageError: if there are as many as neither the input nor the sequence has steps: then all
+            behind the first gap would be wrong.
+    """
+    length, cut = _length(cell, sequence), cell.cut
+    if len(labels) in (cell.steps, length):
+        return labels
+    first = cut.first_step
+    if (first or cut.ends_early) and len(labels) >= first + length:
+        return labels[first : first + length]
+    raise UsageError(f"expected {length} labels, one a step, found {len(labels)}")
+
+
+def _length(cell: TracedCell, sequence: int) -> int:
+    """Steps of one sequence."""
+    return cell.steps if cell.lengths is None else min(cell.steps, int(cell.lengths[sequence]))
+
+
+def masked_steps(block: Trace, sequence: int, count: int) -> Flags:
+    """Which of a block's steps are masked, shape (T,)."""
+    if "mask" not in block.arrays:
+        return np.zeros(count, np.bool_)
+    return np.asarray(~block.arrays["mask"][sequence].astype(np.bool_))
+
+
+def span_blocks(cell: TracedCell, span: slice) -> Iterator[tuple[int, int]]:
+    """Where blocks of the steps that are shown begin and end."""
+    for start, stop in cell.blocks():
+        start, stop = max(start, span.start), min(stop, span.stop)
+        if start < stop:
+            yield start, stop
