@@ -97,7 +97,9 @@ def test_mutations_repeat_exactly() -> None:
     kinds = targets(sources(CONTAINERS["keras_hdf5"]))
     for seed in range(len(kinds)):
         with suppress(ValueError):  # damage that cannot be done
-            assert mutation(kinds, seed).files == mutation(kinds, seed).files
+            # HDF5 notes the second in which it writes: a pair that straddles two is tried again.
+            pairs = ((mutation(kinds, seed), mutation(kinds, seed)) for _ in range(3))
+            assert any(first.files == second.files for first, second in pairs)
 
 
 def test_a_process_shows_no_traceback(tmp_path: Path) -> None:
