@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from .model import Model
     from .outputs.pictures import plot, text
+    from .outputs.view_start import view
     from .traces import State, Trace, Traces
     from .verification import verify
 
@@ -88,6 +89,7 @@ __all__ = [
     "trace",
     "trace_blocks",
     "verify",
+    "view",
     "weight_indicators",
     "weights",
     "why",
@@ -115,6 +117,7 @@ _HOMES = {
     ".verification": ("verify",),
     ".model": ("Model",),
     ".outputs.pictures": ("plot", "text"),
+    ".outputs.view_start": ("view",),
     ".traces": ("State", "Trace", "Traces"),
     ".errors": tuple(name for name in __all__ if name.endswith("Error")),
 }

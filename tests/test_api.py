@@ -91,6 +91,7 @@ def test_the_public_names() -> None:
         "trace",
         "trace_blocks",
         "verify",
+        "view",
         "weight_indicators",
         "weights",
         "why",

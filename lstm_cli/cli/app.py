@@ -18,7 +18,7 @@ from .options import Command
 
 COMMANDS = (
     *("inspect", "weights", "run", "states", "gates", "export"),
-    *("stats", "why", "diff", "verify", "rank", "find", "plot", "text"),
+    *("stats", "why", "diff", "verify", "rank", "find", "plot", "text", "view"),
 )
 
 
