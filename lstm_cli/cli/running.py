@@ -50,6 +50,7 @@ def assumptions_of(session: Session) -> list[str]:
     if not session.names:
         return list(model.assumptions)
     others -= {layer.address for layer in session.chosen_layers()}
+    others -= {entry.name for entry in session.model.inputs}  # the layer's own, run directly
     return [text for text in model.assumptions if text.partition(": ")[0] not in others]
 
 

@@ -7,6 +7,8 @@ Ours: columns i f g o, kernel (F, 4U), recurrent kernel (U, 4U), one bias (4U,).
 | Keras 2 and later | kernel (F, 4U), recurrent (U, 4U), bias (4U,) | i f g o (Keras: i f c o) |
 | Keras 1, consume_less gpu | W (F, 4U), U (U, 4U), b (4U,) | i f g o |
 | Keras 1, consume_less cpu or mem | 12: W, U, b for each gate | i **g f** o |
+| PyTorch | weight_ih (4U, F), weight_hh (4U, U), two biases (4U,) | i f g o, transposed |
+| ONNX | W (4U, F), R (4U, U), B (8U,): two biases | i **o f g** (ONNX: i o f c), transposed |
 | TFLite | 4 weights (U, F), 4 recurrent (U, P), 4 biases (U,), apart | i f g o, transposed |
 | CuDNNLSTM | kernel, recurrent, bias (8U,): input and recurrent bias | i f g o, blocks transposed |
 """
@@ -131,6 +133,9 @@ def _side_by_side(gates: Sequence[Array | None]) -> Array:
     columns = [np.zeros_like(there[0]) if gate is None else gate for gate in gates]
     return np.concatenate([column.T for column in columns], axis=-1)
 
+
+ONNX = "iofg"
+"""ONNX's order of the gates, in this package's letters."""
 
 ORDER_LETTERS = {"c": "g", "j": "g"}
 """Other letters for the candidate g: Keras's and ONNX's c, TensorFlow's j."""

@@ -170,7 +170,7 @@ class Builder:
         given = [input_of(step, place) for place in (INITIAL_H, INITIAL_C)]
         if not self._has_states(step):
             if any(value is not None and value.step is not None for value in given):
-                self._note(address, "its initial states are zeros, whatever the input")
+                self._note(address, "its initial states are zeros unless given")
             return []
         zeros = Constant(np.zeros((1, 1, 1), np.float32))
         return [

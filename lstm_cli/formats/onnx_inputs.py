@@ -239,7 +239,7 @@ def batch_axes(
 
 
 def _told(port: Port, axis: int, why: str) -> str:
-    return f"the batch axis of input '{port.name}' is taken to be {axis}{why}"
+    return f"{port.name}: its batch axis is taken to be {axis}{why}"
 
 
 def _guessed(port: Port, known: Sequence[tuple[Port, int]]) -> tuple[int | None, str]:

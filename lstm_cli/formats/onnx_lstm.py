@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..model import Activation, Array, Direction, LstmCell, Recurrent, parameter_count
-from .gates import added
+from . import gates
 from .onnx_folding import Folder
 from .onnx_proto import Node
 from .onnx_steps import Step, Value
@@ -26,8 +26,6 @@ from .reading import NotComputed
 X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, P = range(8)
 W_SCALE, W_ZERO, R_SCALE, R_ZERO = range(8, 12)
 INPUT_NAMES = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
-BLOCKS = (0, 2, 3, 1)
-"""Where ONNX's i o f c has our i f g o."""
 PEEPHOLE_ROWS = [0, 2, 1]
 """Where ONNX's i o f has our i f o."""
 
@@ -131,10 +129,10 @@ def _cell(
     if w is None or r is None:
         raise TypeError("an LSTM has W and R")
     f, g, h = activations
-    bias = None if b is None else _columns(added(*b.reshape(2, -1))[:, None])[0]
+    bias = None if b is None else gates.reordered(gates.added(*b.reshape(2, -1)), gates.ONNX)
     return LstmCell(
-        kernel=_columns(w.astype(dtype)),
-        recurrent_kernel=_columns(r.astype(dtype)),
+        kernel=gates.reordered(w.astype(dtype).T, gates.ONNX),
+        recurrent_kernel=gates.reordered(r.astype(dtype).T, gates.ONNX),
         bias=bias,
         activation=g,
         recurrent_activation=f,
@@ -143,12 +141,6 @@ def _cell(
         clip=clip,
         coupled="f" if input_forget else "",
     )
-
-
-def _columns(rows: Array) -> Array:
-    """Rows (4U, N) in the order i o f c, as columns (N, 4U) in the order i f g o."""
-    blocks = np.split(rows, 4)
-    return np.ascontiguousarray(np.concatenate([blocks[k] for k in BLOCKS]).T)
 
 
 # -- arrays

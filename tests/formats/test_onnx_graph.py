@@ -552,7 +552,7 @@ def test_the_axis_is_followed_to_the_input(
     (entry,) = found.inputs
     assert entry.batch_axis == axis
     (note,) = found.assumptions
-    assert note.startswith(f"the batch axis of input 'x' is taken to be {axis}, because")
+    assert note.startswith(f"x: its batch axis is taken to be {axis}, because")
 
 
 def test_one_sequence_that_gets_its_axis_in_the_model(tmp_path: Path) -> None:
@@ -581,7 +581,7 @@ def test_axes_of_inputs_beside_the_sequence(tmp_path: Path) -> None:
     axes = {entry.name: entry.batch_axis for entry in found.inputs}
     assert axes == {"X": 1, "lens": 0, "h0": 1, "rate": None, "one": None, "side": 1, "other": 0}
     assert (
-        "the batch axis of input 'side' is taken to be 1, because the file calls it 'batch_size'"
+        "side: its batch axis is taken to be 1, because the file calls it 'batch_size'"
         in found.assumptions
     )
 

@@ -229,7 +229,7 @@ def test_states_that_are_zeros_in_any_shape_are_none(tmp_path: Path) -> None:
     found = loaded(tmp_path, content)
 
     assert found.calls[-1].initial_state == ()
-    assert "lstm: its initial states are zeros, whatever the input" in found.assumptions
+    assert "lstm: its initial states are zeros unless given" in found.assumptions
     assert [layer.kind for layer in found.layers] == ["Input", "LSTM"]
 
 
