@@ -181,13 +181,16 @@ ARGUMENT_HELP = {
 
 
 class Command(TyperCommand):
-    """A command whose help says what its arguments are.
+    """A command whose help says what its arguments are, in paragraphs that fit the terminal.
 
-    Typer before 0.26 and Click from 8.5 on lose the text that ``typer.Argument`` is given.
+    Typer before 0.26 and Click from 8.5 on lose the text that ``typer.Argument`` is given, and
+    Typer breaks all paragraphs but the first where the docstring does.
     """
 
     def __init__(self, *positional: Any, **named: Any) -> None:
         super().__init__(*positional, **named)
+        paragraphs = inspect.cleandoc(self.help or "").split("\n\n")
+        self.help = "\n\n".join(" ".join(text.split()) for text in paragraphs)
         for parameter in self.params:
             if parameter.param_type_name == "argument":
                 vars(parameter)["help"] = ARGUMENT_HELP.get(str(parameter.metavar))

@@ -66,6 +66,16 @@ def test_every_option_and_argument_is_explained(lstm: Cli, name: str) -> None:
         assert len(arguments) == (1 if name in ("inspect", "weights") else 2)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_paragraphs_fill_the_width(lstm: Cli, name: str) -> None:
+    """A paragraph is folded where the terminal ends, not where the source does."""
+    os.environ["COLUMNS"] = "1000"  # the fixture puts it back
+    before = page(lstm, name, "--help").partition("╭")[0].strip()
+    assert before.startswith("Usage: ")
+    for text in re.split(r"\n\s*\n", before):
+        assert "\n" not in text.strip(), text
+
+
 def test_shared_options_are_the_same_everywhere(lstm: Cli) -> None:
     os.environ["COLUMNS"] = "300"
     pages = [page(lstm, name, "--help") for name in ("run", "states", "gates", "export")]
