@@ -18,21 +18,7 @@ if TYPE_CHECKING:
     from .analysis.difference import diff
     from .analysis.ranking import rank
     from .analysis.search import find
-    from .api import (
-        Session,
-        TraceFile,
-        inspect,
-        load,
-        open_trace,
-        read_trace,
-        run,
-        stats,
-        trace,
-        trace_blocks,
-        weight_indicators,
-        weights,
-        why,
-    )
+    from .api import Session, inspect, load, run, trace, trace_blocks, weights
     from .errors import (
         AmbiguousNameError,
         InputError,
@@ -46,6 +32,15 @@ if TYPE_CHECKING:
         UnknownFormatError,
         UnsupportedFeatureError,
         UsageError,
+    )
+    from .explanation import (
+        TraceFile,
+        open_trace,
+        probe,
+        read_trace,
+        stats,
+        weight_indicators,
+        why,
     )
     from .model import Model
     from .outputs.pictures import plot, text
@@ -81,6 +76,7 @@ __all__ = [
     "load",
     "open_trace",
     "plot",
+    "probe",
     "rank",
     "read_trace",
     "run",
@@ -96,19 +92,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    ".api": (
-        "Session",
+    ".api": ("Session", "inspect", "load", "run", "trace", "trace_blocks", "weights"),
+    ".explanation": (
         "TraceFile",
-        "inspect",
-        "load",
         "open_trace",
+        "probe",
         "read_trace",
-        "run",
         "stats",
-        "trace",
-        "trace_blocks",
         "weight_indicators",
-        "weights",
         "why",
     ),
     ".analysis.difference": ("diff",),

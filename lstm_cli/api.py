@@ -1,4 +1,4 @@
-"""The functions that everything else is made of: load a model, run it, trace its LSTM layers.
+"""What a model gives: load it, look at it, run it, trace its LSTM layers.
 
 Letters: B sequences, T time steps, F input features, U units.
 """
@@ -7,28 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
-from .analysis.cells import AnyTrace
-from .analysis.cells import cells_of as cells_of
-from .analysis.cells import choose_cells as choose_cells
-from .analysis.trace_file import TraceFile as TraceFile
 from .engine import session as engine_session
-from .engine.graph import blocked_layers, unsupported_layers
-from .engine.plan import with_output_shapes
+from .engine.dependencies import blocked_layers, unsupported_layers
 from .engine.selection import weight_arrays
-from .engine.session import DEFAULT_TENSORS
+from .engine.shapes import with_output_shapes
 from .engine.states import StateLike
+from .engine.tracing import DEFAULT_TENSORS
 from .formats import load as load_file
 from .formats.options import Options
 from .model import Array, Model
 from .peers import LIBRARIES
 from .traces import Trace, Traces
-
-if TYPE_CHECKING:
-    from .analysis.stats import Stats
-    from .analysis.weight_indicators import CellIndicators
-    from .analysis.why import Answer
 
 
 class Session(engine_session.Session):
@@ -259,138 +250,3 @@ def trace_blocks(
     """
     session = Session(model, layer, direct=direct, dtype=dtype)
     return session.stream(blocks, initial_state=initial_state, tensors=tensors)
-
-
-def open_trace(path: str | PathLike[str]) -> TraceFile:
-    """Open a trace that ``lstm export`` wrote (.npz or .h5), to be read block by block.
-
-    >>> with lstm_cli.open_trace("trace.h5") as file:  # doctest: +SKIP
-    ...     lstm_cli.stats(file)
-
-    Returns:
-        The open file, which the analysing functions take as they take a trace; it closes itself at
-        the end of a ``with``.
-
-    Raises:
-        InputError: if the file is missing, damaged, or holds no h, c or gates.
-    """
-    from .sequences.trace_files import open_trace_file
-
-    return TraceFile(open_trace_file(str(path)))
-
-
-def read_trace(path: str | PathLike[str]) -> Trace | Traces:
-    """A trace that ``lstm export`` wrote, whole: what ``trace`` returned for it.
-
-    Raises:
-        InputError: as ``open_trace``.
-    """
-    with open_trace(path) as file:
-        return file.read()
-
-
-def stats(
-    trace: AnyTrace | Iterable[AnyTrace],
-    *,
-    lo: float = 0.1,
-    hi: float = 0.9,
-    share: float = 0.95,
-    eps: float = 1e-6,
-    write: float = 1e-3,
-    rail: float = 3.0,
-    twin: float = 0.999,
-    fail_on: str | None = None,
-) -> Stats:
-    """The health of LSTM units: saturated gates, dead and twin units, memory in steps, NaN.
-
-    Args:
-        trace: from ``trace`` or ``open_trace``, the blocks of ``trace_blocks``, or several open
-            files, which are judged together. It holds h, c and the gates.
-        lo, hi: a gate below ``lo`` is saturated on the left, above ``hi`` on the right.
-        share: share of steps from which a unit is flagged as saturated or railed.
-        eps: what is no activity, of max(1, largest |h|).
-        write: largest |i g| of a unit that never writes.
-        rail: a |c| above it is railed.
-        twin: |correlation| of h from which two units are twins.
-        fail_on: conditions such as ``saturated>0.3,dead>0``; ``Stats.failing`` has those that hold.
-
-    Returns:
-        ``Stats``: ``cells`` by name, with figures (U,) and labels a unit; ``verdict``; ``facts()``.
-
-    Raises:
-        InputError: if the trace lacks a tensor or has no real step.
-        NoSuchNameError, UsageError: if a condition cannot be understood.
-    """
-    from .analysis.cutoffs import Cutoffs
-    from .analysis.stats import stats as judge
-
-    return judge(trace, Cutoffs(lo, hi, share, eps, write, rail, twin), fail_on)
-
-
-def why(
-    trace: AnyTrace,
-    *,
-    unit: int | None = None,
-    step: int | None = None,
-    sequence: int = 0,
-    gate: str | None = None,
-    cell: str | None = None,
-    model: Model | None = None,
-    span_share: float = 0.9,
-) -> Answer:
-    """Which steps wrote a memory, or what opened a gate.
-
-    Args:
-        trace: from ``trace`` or ``open_trace``, with c, f, i and g; for a gate with h and x.
-        unit: whose c or gate; None sums up the c of all units.
-        step: of the input; None for the last that the cell read.
-        sequence: which one.
-        gate: ``i``, ``f``, ``g`` or ``o``: split its pre-activation instead of c.
-        cell: part or address, where there are several.
-        model: has the weights for a gate; None for those that an export holds.
-        span_share: share of all contributions that makes the memory span.
-
-    Returns:
-        ``MemorySplit`` of a unit: steps and what each contributed, with sum and residual;
-        ``MemorySummary`` of all units; ``GateSplit`` of a gate: a term for each input feature and
-        recurrent unit. Each has ``facts()``.
-
-    Raises:
-        InputError: if the trace lacks something, or there is no such unit, step or sequence.
-        UsageError: if one of several cells has to be chosen.
-        NoSuchNameError: if there is no such cell or gate.
-    """
-    from .analysis.why import why as explain
-
-    return explain(
-        trace,
-        unit=unit,
-        step=step,
-        sequence=sequence,
-        gate=gate,
-        cell=cell,
-        model=model,
-        span_share=span_share,
-    )
-
-
-def weight_indicators(
-    model: Model, layer: str | Sequence[str] | None = None, *, spectral: bool | None = None
-) -> list[CellIndicators]:
-    """What the weights of LSTM cells tell by themselves, without any input.
-
-    Args:
-        layer: address of a layer or part, or several; None for every LSTM layer.
-        spectral: whether to compute spectral radii, which takes the cube of the units; None for
-            up to 512 units.
-
-    Returns:
-        For each cell: a gate's spectral radius, largest singular value, norms and zeros; how long
-        the forget bias alone lets it remember; how far it is from a fresh initialisation.
-
-    Raises:
-        NoSuchNameError: if there is no such layer.
-    """
-    from .analysis.weight_indicators import weight_indicators as judge
-
-    return judge(model, [layer] if isinstance(layer, str) else list(layer or []), spectral)

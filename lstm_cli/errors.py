@@ -63,9 +63,9 @@ class ShapeError(InputError):
     """An array has a shape that the model cannot use."""
 
     def __init__(self, name: str, expected: str, found: tuple[int, ...], advice: str = "") -> None:
-        advice = f"; {advice}" if advice else ""
-        super().__init__(f"{name}: expected shape {expected}, found {_shape(found)}{advice}")
-        self.name, self.expected, self.found = name, expected, found
+        more = f"; {advice}" if advice else ""
+        super().__init__(f"{name}: expected shape {expected}, found {_shape(found)}{more}")
+        self.name, self.expected, self.found, self.advice = name, expected, found, advice
 
 
 class NoSuchNameError(LstmCliError):
@@ -114,6 +114,15 @@ def listing(names: Iterable[str], most: int = 20) -> str:
     names = list(names)
     shown = ", ".join(names[:most]) or "nothing"
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def numbered(thing: str, count: int, first: int = 0) -> str:
+    """``units 0 to 7``; ``unit 0 alone`` where there is one; ``no units``."""
+    if count < 1:
+        return f"no {thing}s"
+    if count == 1:
+        return f"{thing} {first} alone"
+    return f"{thing}s {first} to {first + count - 1}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

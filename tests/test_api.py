@@ -83,6 +83,7 @@ def test_the_public_names() -> None:
         "load",
         "open_trace",
         "plot",
+        "probe",
         "rank",
         "read_trace",
         "run",

@@ -19,7 +19,7 @@ from lstm_cli.formats.keras_activations import PLAIN
 
 ROOT = Path(lstm_cli.__file__).parent
 
-PUBLIC_API = {"__init__", "__main__", "api", "verification"}
+PUBLIC_API = {"__init__", "__main__", "api", "explanation", "verification"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "model": {"errors"},
@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"traces", "model", "errors"},
     "peers": {"model", "traces", "errors"},
     "outputs": {"traces", "model", "analysis", "errors"},
-    "cli": {"", "api", "sequences", "outputs", "errors", "traces"},
+    "cli": {"", "api", "explanation", "sequences", "outputs", "errors", "traces"},
 }
 """For each part the other parts it may import; ``""`` is the package itself."""
 
@@ -49,6 +49,7 @@ OUTSIDE: dict[str, set[str]] = {
     "outputs": {"numpy", "rich", "h5py", "matplotlib", "textual"},
     "cli": {"numpy", "rich", "typer"},
     "api": set(),
+    "explanation": set(),
 }
 """Libraries beside the standard one that a part may import; frameworks are for ``peers`` alone."""
 
@@ -56,7 +57,8 @@ ONLY_IN = {
     "h5py": {"formats/hdf5.py", "outputs/hdf5.py", "sequences/trace_hdf5.py"},
     "tflite": {"formats/tflite_file.py"},
     "matplotlib": {
-        *("outputs/figure_panels.py", "outputs/pictures.py", "outputs/plot_figure.py"),
+        *("outputs/figure_labels.py", "outputs/figure_panels.py"),
+        *("outputs/pictures.py", "outputs/plot_figure.py"),
     },
     "textual": {"outputs/view_app.py"},
 }

@@ -9,6 +9,45 @@ import numpy as np
 
 from ..errors import InputError, ShapeError, UsageError, listing
 from ..model import Array, Input
+from .sizes import Given
+
+
+def given_arrays(
+    x: Any, inputs: Sequence[Input], declared: Sequence[Input], *, dtype: str | None, swapped: bool
+) -> tuple[Given, bool]:
+    """The inputs of a run, each with its batch axis and in its dtype; whether they had one.
+
+    Args:
+        x: what the caller passed.
+        inputs: the inputs that the run needs.
+        declared: all inputs of the model; a list may hold one array for each.
+        dtype: ``float32`` or ``float64`` for everything; None for what the inputs say.
+        swapped: whether sequences of vectors are (T, B, F).
+
+    Raises:
+        UsageError: if names or numbers do not agree.
+        InputError: if an array does not fit, or they hold different numbers of sequences.
+    """
+    given = match_inputs(x, inputs, declared)
+    arrays, batched = [], True
+    for entry in inputs:
+        array = given[entry.name]
+        if swapped and array.ndim == 3:
+            array = array.swapaxes(0, 1)
+        array, had = with_batch_axis(array, entry)
+        batched = batched if had is None else had
+        arrays.append((entry, typed(array, entry, dtype)))
+    sizes = {
+        entry.name: array.shape[entry.batch_axis]
+        for entry, array in arrays
+        if entry.batch_axis is not None
+    }
+    if len(set(sizes.values())) > 1:
+        raise InputError(
+            "the inputs hold different numbers of sequences: "
+            + ", ".join(f"{name} {size}" for name, size in sizes.items())
+        )
+    return arrays, batched
 
 
 def match_inputs(
@@ -113,26 +152,6 @@ def _check_axes(array: Array, entry: Input, batch_axis: int, name: str, had: boo
             raise ShapeError(name, _expected(entry, rank), tuple(int(n) for n in found), advice)
 
 
-def length_note(found: int, entry: Input) -> str:
-    """A sentence where a sequence is longer or shorter than the model declares; else ``""``."""
-    if entry.shape is None or len(entry.shape) < 2 or entry.batch_axis is None:
-        return ""
-    declared = entry.shape[1 - entry.batch_axis]
-    if declared is None or declared == found:
-        return ""
-    return f"the model declares {declared} steps for '{entry.name}', the input has {found}"
-
-
-def batch_note(array: Array, entry: Input) -> str:
-    """A sentence where the number of sequences is not the fixed one that the model declares."""
-    if entry.shape is None or entry.batch_axis is None:
-        return ""
-    declared, found = entry.shape[entry.batch_axis], array.shape[entry.batch_axis]
-    if declared is None or declared == found:
-        return ""
-    return f"the model declares {declared} sequences for '{entry.name}', the input has {found}"
-
-
 def typed(array: Array, entry: Input, dtype: str | None) -> Array:
     """The array in the dtype that the model declares for its input.
 
@@ -154,73 +173,3 @@ def _whole(array: Array, dtype: np.dtype[Any]) -> Array:
     with np.errstate(invalid="ignore"):
         fits = (array == np.trunc(array)) & (array >= limits.min) & (array <= limits.max)
     return array.astype(dtype) if fits.all() else array
-
-
-Given = Sequence[tuple[Input, Array]]
-"""The inputs of a run, each with its batch axis."""
-
-
-def batch_of(arrays: Given) -> int:
-    """How many sequences the inputs hold, B; 1 where none of them has an axis of sequences."""
-    for entry, array in arrays:
-        if entry.batch_axis is not None:
-            return int(array.shape[entry.batch_axis])
-    return 1
-
-
-def steps_of(arrays: Given) -> dict[int, int]:
-    """Numbers of steps by the inputs' calls, without inputs that have no steps.
-
-    Beside inputs of three axes, one of two is taken for a state, without steps, if their numbers
-    differ.
-    """
-    steps = {
-        entry.call: int(array.shape[1 - entry.batch_axis])
-        for entry, array in arrays
-        if array.ndim > 1 and entry.batch_axis is not None
-    }
-    sure = {steps[entry.call] for entry, array in arrays if array.ndim > 2 and entry.call in steps}
-    return {call: count for call, count in steps.items() if not sure or count in sure}
-
-
-def checked_mask(mask: Array | None, arrays: Given) -> Array | None:
-    """A mask as (B, T) of booleans.
-
-    Raises:
-        InputError: if it holds something else.
-        ShapeError: if it is not of so many sequences.
-    """
-    if mask is None:
-        return None
-    mask = np.asarray(mask)
-    if mask.dtype.kind not in "biu" or (mask.dtype.kind != "b" and not np.isin(mask, (0, 1)).all()):
-        raise InputError(f"mask: expected true and false (or 1 and 0), found {mask.dtype}")
-    mask = mask.astype(bool)
-    if mask.ndim == 1:
-        mask = np.broadcast_to(mask, (batch_of(arrays), len(mask)))
-    if mask.ndim != 2 or len(mask) != batch_of(arrays):
-        raise ShapeError("mask", f"(T,) or ({batch_of(arrays)}, T)", mask.shape)
-    return mask
-
-
-def checked_lengths(lengths: Array | None, arrays: Given) -> Array | None:
-    """Lengths as (B,) of whole numbers, none longer than the sequences.
-
-    Raises:
-        ShapeError: if there is not one a sequence.
-        InputError: if they are not such numbers.
-    """
-    if lengths is None:
-        return None
-    lengths = np.asarray(lengths)
-    if lengths.shape != (batch_of(arrays),):
-        raise ShapeError("lengths", f"({batch_of(arrays)},)", lengths.shape)
-    longest = max(steps_of(arrays).values(), default=0)
-    expected = f"lengths: expected whole numbers from 0 to {longest}"
-    if lengths.dtype.kind not in "iu":
-        raise InputError(f"{expected}, found {lengths.dtype}")
-    wrong = (lengths < 0) | (lengths > longest)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise InputError(f"{expected}, found {lengths[row]} for sequence {row}")
-    return lengths

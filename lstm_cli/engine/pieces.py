@@ -2,28 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from ..model import Array, Layer
-from .graph import Values
+from ..errors import InputError, ShapeError
+from ..model import Array, Call, Constant, Foreign, Layer
+from .plan import Prepared, recurrent_of
 from .recurrent import LayerResult
 from .returns import axes_of
+from .sizes import Given, batch_of, steps_of, with_lengths
 from .tensor import Tensor
+from .values import Request, Values
 
-States = Mapping[int, Mapping[str, tuple[Array, ...]]]
+PIECE_BYTES = 2**30
+"""Working memory that one piece of a large batch may take."""
 
 
-def rows_of(states: States, rows: slice) -> dict[int, dict[str, tuple[Array, ...]]]:
-    """The states of some of the sequences."""
-    return {
+def run_in_pieces(
+    prepared: Prepared, arrays: Given, request: Request, targets: Collection[int], size: int
+) -> Values:
+    """The values of a run, ``size`` sequences at once.
+
+    Raises:
+        InputError: if a layer does not take the arrays; ShapeError if the mask fits none.
+    """
+    batch = batch_of(arrays)
+    pieces = []
+    try:
+        for start in range(0, batch, size):
+            rows = slice(start, min(start + size, batch))
+            inputs = {
+                entry.call: Tensor(array if size >= batch else array[rows])
+                for entry, array in arrays
+            }
+            pieces.append(prepared.executor.run(inputs, _rows(request, rows), targets))
+    except InputError as error:
+        raise with_lengths(error, arrays) from error
+    values = _joined(pieces, [call.layer for call in prepared.model.calls])
+    if request.mask is not None and not values.mask_used:
+        steps = " or ".join(map(str, sorted(set(steps_of(arrays).values()))))
+        raise ShapeError("mask", f"({batch}, {steps}), as the input has", request.mask.shape)
+    return values
+
+
+def piece_size(
+    prepared: Prepared, arrays: Given, *, wanted: int | None, traced: bool, direct: bool
+) -> int:
+    """How many sequences to compute at once.
+
+    Args:
+        prepared: the run.
+        arrays: its inputs.
+        wanted: what the caller wants; None for what fits into ``PIECE_BYTES``.
+        traced: whether gates and states are kept.
+        direct: whether a layer is run by itself.
+    """
+    batch = batch_of(arrays)
+    whole = any(_takes_whole_batch(prepared.model.calls[k]) for k in prepared.needed)
+    if not direct:
+        whole = whole or any(_is_onnx(call) for call in prepared.model.calls)
+    if whole or any(entry.batch_axis != 0 for entry, _ in arrays):
+        return batch
+    if wanted is not None:
+        return wanted
+    steps = max((array.shape[1] if array.ndim > 1 else 1 for _, array in arrays), default=1)
+    units = sum(
+        cell.units for unit in prepared.recurrent for _, _, cell in recurrent_of(unit).cells()
+    )
+    features = sum(array[0].size for _, array in arrays)
+    bytes_each = 4 * (features + steps * units * (8 if traced else 3)) + 1
+    return int(max(1, min(batch, PIECE_BYTES // bytes_each)))
+
+
+def _takes_whole_batch(call: Call) -> bool:
+    """Whether a call may depend on all sequences at once, so that they cannot run in pieces."""
+    constant = any(isinstance(value, Constant) for value in (*call.initial_state, call.lengths))
+    return constant or call.condition is not None or isinstance(call.layer.operation, Foreign)
+
+
+def _is_onnx(call: Call) -> bool:
+    """Whether it is of a graph of ONNX, whose operators may move the axis of the sequences."""
+    recurrent = call.layer.recurrent
+    return recurrent is not None and recurrent.convention.startswith("onnx")
+
+
+def _rows(request: Request, rows: slice) -> Request:
+    """What is asked of some of the sequences."""
+    states = {
         number: {part: tuple(array[rows] for array in state) for part, state in parts.items()}
-        for number, parts in states.items()
+        for number, parts in request.states.items()
     }
+    mask = None if request.mask is None else request.mask[rows]
+    lengths = None if request.lengths is None else request.lengths[rows]
+    return Request(request.keep, request.sequences, states, mask, lengths)
 
 
-def joined(pieces: Sequence[Values], layers: Sequence[Layer]) -> Values:
+def _joined(pieces: Sequence[Values], layers: Sequence[Layer]) -> Values:
     """The results of consecutive rows as one.
 
     Args:

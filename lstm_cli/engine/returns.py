@@ -129,12 +129,6 @@ def axes_of(layer: Recurrent, name: str, ndim: int, time_major: bool) -> Axes:
     return Axes(1, 0) if time_major else Axes(0, 1)
 
 
-def sequences_first(array: Array, axes: Axes) -> Array:
-    """The array with its sequences, then its steps, as the first axes."""
-    front = [axis for axis in axes if axis is not None]
-    return np.moveaxis(array, front, range(len(front)))
-
-
 def ended(array: Array, lengths: Array, axes: Axes) -> Array:
     """An array with a time axis, with zeros beyond each sequence's length."""
     if axes.batch is None or axes.steps is None:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from ..errors import AmbiguousNameError, NoSuchNameError, UnsupportedFeatureError, UsageError
 from ..model import (
     LSTM_WEIGHTS,
     Array,
-    Call,
     Choice,
-    Foreign,
-    Input,
     Layer,
     Model,
-    Operation,
-    Output,
-    Reference,
     Unsupported,
     choose,
     in_part,
@@ -153,38 +146,6 @@ def _refuse_trace(model: Model, layer: Layer) -> None:
         f"layer '{layer.address}' ({layer.kind}) has no LSTM gates or cell state to "
         f"trace (LSTM layers: {known}); 'lstm run --layer {layer.address}' shows what it returns",
         [layer.address],
-    )
-
-
-def direct_model(model: Model, layer: Layer) -> Model:
-    """A model of one layer alone: its input is what the layer receives."""
-    calls = model.calls_of(layer)
-    count = len(model.calls[calls[0]].arguments) if calls else 1
-    distributed = replace(layer, distributed=0)
-    recurrent = layer.recurrent
-    if isinstance(layer.operation, Foreign):
-        raise UsageError(
-            f"'{layer.address}' holds operators of the file's own format; --direct is for layers"
-        )
-    if recurrent is not None:
-        count = 1
-        distributed = replace(distributed, operation=replace(recurrent, time_major=False))
-    names = ["x"] if count == 1 else [f"x{k}" for k in range(count)]
-    shape: tuple[int | None, ...] | None = None
-    if recurrent is not None:
-        shape = (None, None, recurrent.input_size)
-    operation = layer.operation
-    ids = isinstance(operation, Operation) and operation.name == "embedding"
-    shape, dtype = ((None, None), "int32") if ids else (shape, "")
-    sources = [Call(Layer(name, "Input", Operation("identity"), dtype="")) for name in names]
-    call = Call(distributed, arguments=tuple(Reference(k) for k in range(count)))
-    return replace(
-        model,
-        layers=(distributed,),
-        calls=(*sources, call),
-        inputs=tuple(Input(name, shape, dtype, k) for k, name in enumerate(names)),
-        outputs=(Output(layer.address, Reference(count)),),
-        no_graph="",
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError, ShapeError, listing
 from ..model import Array, Recurrent
 from ..traces import State
+from .returns import framework_order
 from .selection import Unit
 
 StateLike = Any
@@ -25,8 +26,8 @@ def parse_initial_state(
 
     Args:
         given: a number for every state; a ``State`` for a single cell; or arrays by name, with or
-            without the layer's address, each of shape (B, U), (1, U) or (U,); or the states of all
-            cells of a layer in its framework's own shape.
+            without the layer's address, each of shape (B, U), (1, U) or (U,); or what a run of a
+            layer returns, with the states of all its cells in its framework's own shape.
         units: the recurrent calls that run.
         chosen: names of the calls whose arrays need no prefix.
         batch: B.
@@ -43,8 +44,9 @@ def parse_initial_state(
         raise InputError(
             f"initial state: expected a State, a number or arrays by name, found {given!r}"
         )
-    arrays = _unstacked(_flat(given), units)
-    names = _accepted_names(units, chosen)
+    clear = [unit for unit in units if len(units) == 1 or chosen in ([unit.name], (unit.name,))]
+    arrays = _returned(_flat(given), clear[0]) if clear else _flat(given)
+    names = _accepted_names(units, clear)
     unknown = [name for name in arrays if name not in names]
     targets = {names[name] for name in arrays if name in names}
     wanted = {target: _full_name(units, target) for target in dict.fromkeys(names.values())}
@@ -67,52 +69,75 @@ def _flat(given: Mapping[str, Any]) -> dict[str, Array]:
     return arrays
 
 
-def _unstacked(arrays: dict[str, Array], units: Sequence[Unit]) -> dict[str, Array]:
-    """States of all cells in one array, as the framework passes and returns them, apart.
+def _returned(arrays: dict[str, Array], unit: Unit) -> dict[str, Array]:
+    """The states among what a run of a layer returns, under the names that its cells have.
 
     ``h_n c_n`` of an nn.LSTM are (L·D, B, U), ``Y_h Y_c`` of an ONNX node (D, B, U), without B
-    where there is one sequence; ``h c`` may have these shapes too.
+    where there is one sequence; ``h c`` may have these shapes too. Outputs are left out.
     """
-    layer = _recurrent(units[0]) if len(units) == 1 else None
-    if layer is None or layer.convention not in ("torch", "onnx", "onnx batchwise"):
-        return arrays
-    parts = [name for name, _, _ in layer.cells()]
-    axis = 1 if layer.convention == "onnx batchwise" else 0
-    whole = dict(zip(layer.state_names, ("h", "c"), strict=True)) | {"h": "h", "c": "c"}
-    apart: dict[str, Array] = {}
-    for name, array in arrays.items():
-        place = 0 if array.ndim == 2 else axis
-        short = name.rpartition("/")[2] if name.rpartition("/")[0] == units[0].name else name
-        fits = array.ndim in (2, 3) and array.shape[place] == len(parts)
-        if short not in whole or not fits or (array.ndim == 2 and len(parts) == 1):
-            apart[name] = array
+    layer = _recurrent(unit)
+    whole = layer.convention in ("torch", "onnx", "onnx batchwise")
+    names = _names_of_states(layer, whole)
+    parts = [part for part, _, _ in layer.cells()]
+    found: dict[str, Array] = {}
+    for given, array in arrays.items():
+        short = given.removeprefix(unit.name.lstrip("/") + "/")
+        name = names.get(short, "")
+        place = 1 if layer.convention == "onnx batchwise" and array.ndim == 3 else 0
+        if short in layer.returned(False):
             continue
-        for part, rows in zip(parts, np.moveaxis(array, place, 0), strict=True):
-            apart["/".join(filter(None, (part, whole[short])))] = rows
-    return apart
+        if not name or (name in arrays and name != short):
+            found[given] = array
+        elif not whole:
+            found[name] = array
+        elif array.ndim in (2, 3) and array.shape[place] == len(parts):
+            rows = zip(parts, np.moveaxis(array, place, 0), strict=True)
+            found |= {"/".join(filter(None, (part, name))): row for part, row in rows}
+        else:
+            found[given] = array
+    return found
+
+
+def _names_of_states(layer: Recurrent, whole: bool) -> dict[str, str]:
+    """The name that a cell has for what a run returns as ``state_h``, ``forward_c``, ``h_n`` …
+
+    With ``whole``, where one array holds the states of all cells, the part is left out.
+    """
+    cells = {part: cell for part, _, cell in layer.cells()}
+    if whole:
+        names = list(next(iter(cells.values())).state_names)
+        return {
+            **dict(zip(layer.state_names, names, strict=True)),
+            **{name: name for name in names},
+        }
+    names = [
+        "/".join(filter(None, (part, state)))
+        for part in framework_order(layer)
+        for state in cells[part].state_names
+    ]
+    return dict(zip(layer.state_names, names, strict=True))
 
 
 Target = tuple[int, str, int]
 """A call, a part of its layer, and which of the part's states."""
 
 
-def _accepted_names(units: Sequence[Unit], chosen: Sequence[str]) -> dict[str, Target]:
+def _accepted_names(units: Sequence[Unit], clear: Sequence[Unit]) -> dict[str, Target]:
     """Every name that a state array may have: with the address, and short where that is clear."""
     names: dict[str, Target] = {}
-    only = units[0].name if len(units) == 1 else ""
     for unit in units:
         for part, k, state in _states_of(unit):
             target = (unit.call, part, k)
             short = "/".join(filter(None, (part, state)))
             if not part and _recurrent(unit).convention == "torch":
                 names[f"{unit.name}/l0/{state}"] = target
-                if unit.name == only:
+                if unit in clear:
                     names[f"l0/{state}"] = target
             names[f"{unit.name}/{short}"] = target
             names[f"{unit.name.lstrip('/')}/{short}"] = target
             if unit.name.endswith("@0") and sum(u.layer is unit.layer for u in units) == 1:
                 names[f"{unit.layer.address}/{short}"] = target
-            if unit.name == only or (len(chosen) == 1 and unit.name == chosen[0]):
+            if unit in clear:
                 names[short] = target
     return names
 

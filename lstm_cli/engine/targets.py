@@ -1,4 +1,4 @@
-"""What ``run`` returns: which values of which calls, their names, and what their axes are."""
+"""What ``run`` is asked for: which values of which calls, and their names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..errors import InputError, UsageError, listing
-from ..model import Array, Layer, Model, Recurrent, Reference
-from .graph import Values
-from .returns import Axes, axes_of
+from ..errors import UsageError
+from ..model import Layer, Model, Recurrent, Reference
 from .selection import Unit, find_unit
 
 
@@ -102,64 +100,6 @@ def _with_layer(model: Model, unit: Unit, layer: Layer) -> Model:
     calls[unit.call] = replace(calls[unit.call], layer=layer)
     layers = tuple(layer if old is unit.layer else old for old in model.layers)
     return replace(model, calls=tuple(calls), layers=layers)
-
-
-def found_values(targets: Targets, values: Values) -> dict[str, tuple[Reference, Array]]:
-    """The values of a run by name, each with the place it comes from.
-
-    Raises:
-        InputError: if a value was not computed because of an If.
-    """
-    references, names = targets.references, targets.names
-    if not names:
-        call = references[0].call
-        references = [Reference(call, k) for k in range(len(values.tensors[call]))]
-        names = numbered("output", len(references))
-    missing = [ref for ref in references if not values.tensors[ref.call]]
-    if missing or not names:
-        raise not_run(targets.model, [ref.call for ref in missing or targets.references])
-    found = {}
-    for name, reference in zip(names, references, strict=True):
-        tensors = values.tensors[reference.call]
-        if reference.output >= len(tensors):
-            raise InputError(f"output {reference.output} was asked for, there are {len(tensors)}")
-        array = tensors[reference.output].array
-        if targets.directions is not None and targets.layer and name in targets.layer.state_names:
-            array = array[-targets.directions :]
-        found[name] = (reference, array)
-    return found
-
-
-def not_run(model: Model, calls: Sequence[int]) -> InputError:
-    """The error for layers in a branch that the input does not choose."""
-    layers = dict.fromkeys(model.calls[call].layer.address for call in calls)
-    return InputError(
-        f"{listing(layers)}: not run for this input, which chooses another branch of an If"
-    )
-
-
-def value_axes(
-    targets: Targets, name: str, reference: Reference, array: Array, default: int, swapped: bool
-) -> Axes:
-    """Where a returned value has its sequences and its steps.
-
-    Args:
-        targets: what was asked for.
-        name: the value's name.
-        reference: where it comes from.
-        array: the value.
-        default: the axis of sequences of three-axis values that nothing else is known of.
-        swapped: whether outputs of a layer run directly are (T, B, ...).
-    """
-    layer = targets.model.calls[reference.call].layer.recurrent
-    if targets.layer is not None:
-        return axes_of(targets.layer, name, array.ndim, swapped or bool(default))
-    if layer is not None and layer.convention != "keras":
-        return axes_of(layer, layer.returned(True)[reference.output], array.ndim, False)
-    for output in targets.model.outputs:
-        if output.reference == reference and output.batch_axis is not None:
-            return Axes(output.batch_axis, output.steps_axis)
-    return Axes(default, 1 - default) if array.ndim > 2 else Axes(0)
 
 
 def numbered(name: str, count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a run computed, as the traces that callers get."""
+"""What of a run a trace is to hold, and the traces that callers get of it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,35 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import NoSuchNameError
 from ..model import Array, Model, in_part
-from ..traces import Trace, Traces
-from .graph import Values
+from ..traces import GATE_TENSORS, PRE_ACTIVATIONS, STATE_TENSORS, Trace, Traces
 from .plan import recurrent_of
 from .recurrent import LayerResult
 from .selection import Unit
+from .values import Request, Values
+
+CELL_TENSORS = (*STATE_TENSORS, *GATE_TENSORS, *PRE_ACTIVATIONS)
+DEFAULT_TENSORS = (*STATE_TENSORS, *GATE_TENSORS, "output")
+ALL_TENSORS = (*CELL_TENSORS, "output", "x")
+
+
+def trace_request(units: Sequence[Unit], tensors: Collection[str]) -> Request:
+    """What a run is to keep of some calls.
+
+    Args:
+        units: the calls.
+        tensors: of ``ALL_TENSORS``.
+
+    Raises:
+        NoSuchNameError: if there is no such tensor.
+    """
+    unknown = [name for name in tensors if name not in ALL_TENSORS]
+    if unknown:
+        raise NoSuchNameError("tensor", unknown[0], ALL_TENSORS)
+    kept = [name for name in tensors if name in CELL_TENSORS]
+    calls = [unit.call for unit in units]
+    return Request(dict.fromkeys(calls, kept), calls if "output" in tensors else ())
 
 
 def build_trace(

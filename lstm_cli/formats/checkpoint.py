@@ -117,7 +117,7 @@ def index_of(path: Path) -> Path:
     if path.is_file():
         return path
     folder = path if any(path.glob("*.index")) else path / "variables"
-    found = sorted(folder.glob("*.index"))
+    found = sorted(each for each in folder.glob("*.index") if each.is_file())
     latest = _latest(folder)
     if latest is not None and folder / f"{latest}.index" in found:
         return folder / f"{latest}.index"

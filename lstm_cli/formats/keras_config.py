@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .reading import Problem, Settings, as_list, as_mapping, as_text, describe
+from .reading import Problem, Settings, as_list, as_mapping, as_text
 
 MODELS = {"Sequential", "Model", "Functional"}
 WRAPPERS = {"TimeDistributed", "Bidirectional"}
@@ -262,10 +262,3 @@ def _make_names_unique(layers: list[LayerConfig]) -> None:
             k += 1
             layer.name = f"{base}_{k}"
         taken.add(layer.name)
-
-
-def document_kind(document: Any) -> str:
-    """What a JSON document is called in a message."""
-    if isinstance(document, dict) and isinstance(document.get("class_name"), str):
-        return f"the architecture of a {document['class_name']}"
-    return describe(document)

@@ -52,6 +52,16 @@ class Folder:
         except NotComputed:
             return None
 
+    def integers(self, step: Step, place: int, name: str) -> list[int] | None:
+        """Whole numbers in an input, or in an attribute of old versions; None if not constant."""
+        value = step.inputs[place] if place < len(step.inputs) else None
+        if value is None:
+            return step.node.integers(name)
+        array = self.constant(value)
+        if array is None or array.dtype.kind not in "iu":
+            return None
+        return [int(n) for n in array.ravel()]
+
     def folded(self, value: Value, what: str) -> Folded:
         """The value, and whether it was dequantised.
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from .onnx_fold_operators import integers_of
 from .onnx_folding import Folder
 from .onnx_lstm import INITIAL_C, INITIAL_H, LENGTHS, X, input_of
 from .onnx_proto import Port
+from .onnx_reshaping import new_shape
 from .onnx_steps import Step, Value
 
 BATCH_NAMES = {"batch", "batch_size", "batchsize", "batch_dim", "n", "b", "bs"}
@@ -105,15 +105,6 @@ def axes_before(step: Step, place: Place, folder: Folder) -> list[Place]:
     return [] if found is None else [found]
 
 
-def _numbers(step: Step, place: int, name: str, folder: Folder) -> list[int] | None:
-    """Whole numbers in an input or in an attribute; None if they are not constants."""
-    value = input_of(step, place)
-    array = None if value is None else folder.constant(value)
-    if value is not None and (array is None or array.dtype.kind not in "iu"):
-        return None
-    return integers_of(step.node, [None] * place + [array], place, name)
-
-
 def _transpose(step: Step, place: Place, folder: Folder) -> Place | None:
     perm = step.node.integers("perm")
     if perm is None and place.rank is not None:
@@ -125,7 +116,7 @@ def _transpose(step: Step, place: Place, folder: Folder) -> Place | None:
 
 def _squeeze(step: Step, place: Place, folder: Folder) -> Place | None:
     """The input has axes that the output lacks."""
-    axes = _numbers(step, 1, "axes", folder)
+    axes = folder.integers(step, 1, "axes")
     if axes is None or (place.rank is None and any(axis < 0 for axis in axes)):
         return None
     rank = None if place.rank is None else place.rank + len(axes)
@@ -136,7 +127,7 @@ def _squeeze(step: Step, place: Place, folder: Folder) -> Place | None:
 
 def _unsqueeze(step: Step, place: Place, folder: Folder) -> Place | None:
     """The output has axes that the input lacks."""
-    axes = _numbers(step, 1, "axes", folder)
+    axes = folder.integers(step, 1, "axes")
     if axes is None or (place.rank is None and any(axis < 0 for axis in axes)):
         return None
     new = {axis if axis >= 0 or place.rank is None else axis + place.rank for axis in axes}
@@ -148,7 +139,7 @@ def _unsqueeze(step: Step, place: Place, folder: Folder) -> Place | None:
 
 def _reshape(step: Step, place: Place, folder: Folder) -> Place | None:
     """A 0 in the new shape keeps an axis; so does a -1 in front of sizes that are given."""
-    shape = _numbers(step, 1, "shape", folder)
+    shape = new_shape(step, folder)
     if shape is None or place.axis >= len(shape):
         return None
     if shape[place.axis] == 0 or (place.axis == 0 and shape[0] == -1 and 0 not in shape):

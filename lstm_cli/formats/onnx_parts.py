@@ -11,9 +11,10 @@ from ..model import Constant, Foreign, Layer, parameter_count
 from .onnx_calls import Calls
 from .onnx_folding import Folder
 from .onnx_names import segment_name
-from .onnx_native import Native, natives
+from .onnx_native import natives
 from .onnx_programs import FIRST_CAST, GIVEN, program
 from .onnx_proto import File
+from .onnx_rules import Native
 from .onnx_segments import Segment
 from .onnx_steps import Step, Value
 

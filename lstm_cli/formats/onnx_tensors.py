@@ -93,6 +93,10 @@ class Tensors:
         length = _number(place.get("length", str(size)), name)
         if length != size:
             raise Problem(f"tensor '{name}' should have {size:,} bytes, {path.name} keeps {length}")
+        if path.exists() and not path.is_file():
+            raise Problem(
+                f"tensor '{name}' stands in {path.name}, which cannot be read: it is no file"
+            )
         try:
             with path.open("rb") as file:
                 held = file.seek(0, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import stat
 import struct
 from pathlib import Path
 
@@ -18,11 +19,25 @@ TABLE_SIGNATURE = struct.pack("<Q", 0xDB4775248B80FB57)
 """The last bytes of the index of a TensorFlow checkpoint."""
 
 
+SPECIAL = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+"""What is neither a file nor a folder; the others are devices."""
+
+
 def head_of(path: Path) -> bytes:
-    """The first bytes of a file, enough for HDF5's later places; nothing for a directory."""
+    """The first bytes of a file, enough for HDF5's later places; nothing for a directory.
+
+    Raises:
+        ModelFileError: if it cannot be read; a pipe or device is not even opened.
+    """
     try:
         if path.is_dir():
             return b""
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = SPECIAL.get(stat.S_IFMT(mode), "device")
+            raise ModelFileError(
+                path, f"it is a {kind}; save the model to a file, which is read in several places"
+            )
         with path.open("rb") as file:
             return file.read(4096 + len(HDF5_SIGNATURE))
     except OSError as error:
@@ -137,7 +152,7 @@ def is_architecture(path: Path, head: bytes) -> bool:
 def is_keras_directory(path: Path, head: bytes) -> bool:
     if not path.is_dir() or not (path / "config.json").is_file():
         return False
-    return (path / "model.weights.h5").exists() or not weights_beside_a_config(path)
+    return (path / "model.weights.h5").is_file() or not weights_beside_a_config(path)
 
 
 def weights_beside_a_config(folder: Path) -> str:
@@ -157,7 +172,8 @@ def is_saved_model(path: Path, head: bytes) -> bool:
 def is_checkpoint(path: Path, head: bytes) -> bool:
     """A TensorFlow checkpoint's index, or a directory that holds one."""
     if path.is_dir():
-        return any(path.glob("*.index")) or any(path.glob("variables/*.index"))
+        found = (*path.glob("*.index"), *path.glob("variables/*.index"))
+        return any(each.is_file() for each in found)
     if not head or path.stat().st_size < 48:
         return False
     with path.open("rb") as file:

@@ -26,7 +26,6 @@ from .tensor_bundle import mapped
 NUMBERS = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1", 10: "<f8"}
 """Types of tensors by their number in the schema."""
 FLOATS = {0: "float32", 1: "float16", 10: "float64"}
-LARGEST_INDEX = 2**24
 
 
 class Operator(NamedTuple):

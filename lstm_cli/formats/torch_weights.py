@@ -4,11 +4,13 @@
 |---|---|
 | ``W`` | W |
 | ``W_g``, ``W_v``; ``parametrizations.W.original0``, ``original1`` | weight_norm: g · v / ‖v‖ |
+| ``W_orig``, ``W_u``, ``W_v``; ``parametrizations.W.original``, ``0._u``, ``0._v`` |
+  spectral_norm: orig / (u · orig v), with the u and v that training left |
 | ``W_orig``, ``W_mask`` | pruned: orig · mask |
 | ``W_raw``, also one module up | dropout on weights, which is off: raw |
 
-Source: ``torch/nn/utils/weight_norm.py``, ``parametrizations.py``, ``prune.py`` of PyTorch 2; for
-``_raw`` WeightDrop of Salesforce's AWD-LSTM and of fastai.
+Source: ``torch/nn/utils/weight_norm.py``, ``spectral_norm.py``, ``parametrizations.py``,
+``prune.py`` of PyTorch 2; for ``_raw`` WeightDrop of Salesforce's AWD-LSTM and of fastai.
 """
 
 from __future__ import annotations
@@ -92,26 +94,33 @@ class Weight(NamedTuple):
     how: str = ""
 
     def read(self) -> Array:
-        first = self.sources[0].read()
+        arrays = [source.read() for source in self.sources]
         if self.how == WEIGHT_NORM:
-            return _normed(first, self.sources[1].read())
-        if self.how == PRUNED:
-            return first * self.sources[1].read()
-        return first
+            return _normed(*arrays)
+        if self.how == SPECTRAL_NORM:
+            return _divided(*arrays)
+        return arrays[0] * arrays[1] if self.how == PRUNED else arrays[0]
 
 
 WEIGHT_NORM = "weight_norm"
+SPECTRAL_NORM = "spectral_norm"
 PRUNED = "pruned"
 WEIGHT_DROP = "dropout on weights"
+
+SPECTRAL_FORMS = (
+    ("orig", "u", "v"),
+    ("parametrizations.original", "parametrizations.0._u", "parametrizations.0._v"),
+)
+"""What spectral_norm saves for one array, in the older and the newer way."""
 
 
 def weight_of(name: str, forms: Mapping[str, LazyTensor]) -> Weight:
     """The array that is saved as these tensors.
 
     Raises:
-        NotComputed: if they are of a form that is not computed, such as spectral_norm.
+        NotComputed: if they are of a form that is not computed.
     """
-    kinds = {form.removeprefix("parametrizations.") for form in forms}
+    forms = {form.replace("/", "."): tensor for form, tensor in forms.items()}
     has = set(forms)
     if "raw" in has:
         return _made(name, (forms["raw"],), WEIGHT_DROP)
@@ -122,12 +131,16 @@ def weight_of(name: str, forms: Mapping[str, LazyTensor]) -> Weight:
     if has == {"parametrizations.original0", "parametrizations.original1"}:
         both = forms["parametrizations.original0"], forms["parametrizations.original1"]
         return _weight_norm(name, *both)
+    for three in SPECTRAL_FORMS:
+        if has == set(three):
+            return _spectral_norm(name, *(forms[form] for form in three))
     if "orig" in has:
         method = "spectral_norm" if has & {"u", "v"} else "a parametrisation"
         raise NotComputed(f"{name} is made by {method}, which is not computed")
     if any(form.startswith("parametrizations.") for form in has):
-        spectral = any(re.fullmatch(r"\d+[./]_?[uv]", kind) for kind in kinds)
-        method = "spectral_norm" if spectral else "a parametrisation that the file does not name"
+        method = "a parametrisation that the file does not name"
+        if any(re.fullmatch(r"parametrizations\.\d+\._[uv]", form) for form in has):
+            method = "spectral_norm beside others"
         raise NotComputed(f"{name} is made by {method}, which is not computed")
     if "" not in has:
         given = " and ".join(f"{name}_{form}" for form in sorted(has))
@@ -156,6 +169,20 @@ def _weight_norm(name: str, g: LazyTensor, v: LazyTensor) -> Weight:
     return made._replace(shape=tuple(v.shape))
 
 
+def _spectral_norm(name: str, original: LazyTensor, u: LazyTensor, v: LazyTensor) -> Weight:
+    """u belongs to the rows and v to the columns; the other way round where ``dim`` was 1."""
+    shape, ends = tuple(original.shape), (*u.shape, *v.shape)
+    if len(u.shape) != 1 or len(v.shape) != 1 or ends not in (shape, shape[::-1]):
+        raise NotComputed(
+            f"{name}: spectral_norm's u {tuple(u.shape)} and v {tuple(v.shape)} do not fit {shape}"
+        )
+    if shape == shape[::-1]:
+        raise NotComputed(
+            f"{name} is made by spectral_norm of a square, whose dim the file does not name"
+        )
+    return _made(name, (original, u, v), SPECTRAL_NORM)._replace(shape=shape)
+
+
 def _pruned(name: str, original: LazyTensor, mask: LazyTensor) -> Weight:
     if original.shape != mask.shape:
         raise NotComputed(f"{name}: its mask {mask.shape} does not fit its values {original.shape}")
@@ -169,3 +196,12 @@ def _normed(g: Array, v: Array) -> Array:
     if not np.all(norm):
         raise NotComputed("a direction of weight_norm has length 0, so that it gives no weights")
     return (g * (v / norm)).astype(v.dtype)
+
+
+def _divided(original: Array, u: Array, v: Array) -> Array:
+    """The matrix divided by what it makes of v, along u: its largest singular value, about."""
+    matrix = original if len(u) == len(original) else original.T
+    norm = u.astype(np.float64) @ matrix.astype(np.float64) @ v.astype(np.float64)
+    if not norm:
+        raise NotComputed("a spectral norm is 0, so that it gives no weights")
+    return (original / norm).astype(original.dtype)

@@ -16,7 +16,7 @@ from golden_files import Array
 from keras_files import layer, lstm, random_lstm, sequential, write_hdf5
 
 import lstm_cli
-from lstm_cli.engine.plan import empty_input
+from lstm_cli.engine.shapes import empty_input
 from lstm_cli.model import Input
 
 STEPS = 6

@@ -53,12 +53,81 @@ def test_one_sequence_without_its_axis() -> None:
     np.testing.assert_array_equal(found["l1/forward/initial_h"], h[2, :1])
 
 
-def test_what_run_returned_is_taken_back() -> None:
-    model = lstm_cli.load(STACK)
-    x = np.random.default_rng(1).normal(size=(B, 5, 4)).astype(np.float32)
-    returned = lstm_cli.run(model, x, layer="lstm", named=True)
-    found = initial(model, x, {name: returned[name] for name in ("h_n", "c_n")})
-    np.testing.assert_array_equal(found["l1/backward/initial_c"], returned["c_n"][3])
+KERAS = "keras/keras2"
+RETURNED: list[tuple[str, str, dict[str, tuple[str, int | None]]]] = [
+    # A file, what a run of its layer returns, and where that belongs.
+    (
+        "torch/sd_bi2.pt",
+        "output h_n c_n",
+        {"l0/backward/initial_h": ("h_n", 1), "l1/backward/initial_c": ("c_n", 3)},
+    ),
+    ("torch/sd_plain.pt", "output h_n c_n", {"initial_h": ("h_n", 0), "initial_c": ("c_n", 0)}),
+    (
+        "torch/sd_lstmcell.pt",
+        "output h_n c_n",
+        {"initial_h": ("h_n", None), "initial_c": ("c_n", None)},
+    ),
+    (
+        "onnx/exported/torch_ts_bf_bi2.onnx",
+        "Y Y_h Y_c",
+        {"forward/initial_h": ("Y_h", 0), "backward/initial_c": ("Y_c", 1)},
+    ),
+    (
+        f"{KERAS}/k2.3.1_tensorflow_bidir_none.h5",
+        "output_0 output_1 forward_h forward_c backward_h backward_c",
+        {"forward/initial_c": ("forward_c", None), "backward/initial_h": ("backward_h", None)},
+    ),
+    (
+        f"{KERAS}/k2.2.4_tensorflow_stacked_return_state.h5",
+        "output 0/h 0/c 1/h 1/c",
+        {"0/initial_h": ("0/h", None), "1/initial_c": ("1/c", None)},
+    ),
+    (
+        f"{KERAS}/k2.2.4_tensorflow_bidir_rnn_stacked.h5",
+        "",
+        {
+            "forward/0/initial_h": ("forward/0/h", None),
+            "backward/1/initial_c": ("backward/1/c", None),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "names", "places"), RETURNED)
+@pytest.mark.parametrize("batch", [B, None])
+def test_what_run_returned_is_taken_back(
+    name: str, names: str, places: dict[str, tuple[str, int | None]], batch: int | None
+) -> None:
+    """All of it, outputs and the text about its origin too; also as files have a lone sequence."""
+    model = lstm_cli.load(GOLDEN / name)
+    layer = model.lstm_layers[0]
+    assert layer.recurrent is not None
+    size = layer.recurrent.input_size
+    x = np.random.default_rng(1).normal(size=(batch or 1, 5, size)).astype(np.float32)
+    session = lstm_cli.Session(model, layer.address, direct=True)
+    returned = session.run(x, return_state=True)
+    assert names in ("", " ".join(returned))
+    given = {
+        key: array if batch else np.squeeze(array, session.axes[key].batch)
+        for key, array in returned.items()
+    }
+    trace = lstm_cli.Session(model, layer.address, direct=True).trace(
+        x, initial_state={**given, "meta": np.array("{}")}
+    )
+    for place, (key, row) in places.items():
+        expected = returned[key] if row is None else returned[key][row]
+        np.testing.assert_array_equal(trace.arrays[place], expected)
+
+
+def test_a_state_twice_is_refused() -> None:
+    model = lstm_cli.load(GOLDEN / KERAS / "k2.3.1_tensorflow_bidir_none.h5")
+    layer = model.lstm_layers[0]
+    session = lstm_cli.Session(model, layer.address, direct=True)
+    assert layer.recurrent is not None
+    x = np.zeros((1, 2, layer.recurrent.input_size), np.float32)
+    returned = session.run(x, return_state=True)
+    with pytest.raises(lstm_cli.InputError, match=r"^initial state: unknown: forward_h \(expected"):
+        session.run(x, initial_state={**returned, "forward/h": returned["forward_h"]})
 
 
 @pytest.mark.parametrize(("convention", "axis"), [("onnx", 0), ("onnx batchwise", 1)])

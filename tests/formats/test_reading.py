@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import zipfile
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import h5py
@@ -15,6 +18,7 @@ from keras_files import layer, lstm, random_lstm, sequential, write_archive, wri
 
 import lstm_cli
 
+SAMPLES = Path(__file__).parents[2] / "sample_models"
 ARRAYS = random_lstm(1, 3, 4)
 MODEL = sequential(lstm("lstm", 4))
 TREE = {"layers/lstm/cell": ARRAYS}
@@ -55,6 +59,38 @@ def test_content_that_no_reader_knows(tmp_path: Path, content: bytes, message: s
 def test_paths_that_are_no_files(tmp_path: Path) -> None:
     refused(tmp_path / "missing.h5", "No such file")
     refused(tmp_path, r"no config\.json", lstm_cli.UnknownFormatError)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    os.mkfifo(path)
+    writer = Thread(target=lambda: path.open("wb").close(), daemon=True)  # ends a wait at once
+    writer.start()
+    refused(path, r": it is a pipe; save the model to a file, which is read in several places$")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # what the writer waited for
+    writer.join(10)
+    os.close(reader)
+    assert not writer.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such devices")
+def test_devices_and_sockets_are_no_models(tmp_path: Path) -> None:
+    refused(Path("/dev/null"), r": it is a device; save the model to a file")
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(tmp_path / "s"))
+        refused(tmp_path / "s", r": it is a socket; save the model to a file")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="there are no files of descriptors")
+def test_a_file_by_its_descriptor() -> None:
+    """As ``lstm inspect /dev/stdin < model.h5`` has it; ``<(…)`` gives a pipe."""
+    with (SAMPLES / "three_steps.h5").open("rb") as file:
+        assert len(lstm_cli.load(f"/dev/fd/{file.fileno()}").lstm_layers) == 1
+    read, write = os.pipe()
+    refused(Path(f"/dev/fd/{read}"), ": it is a pipe; save the model to a file")
+    os.close(read)
+    os.close(write)
 
 
 def test_zip_of_other_things(tmp_path: Path) -> None:

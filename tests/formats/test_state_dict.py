@@ -301,7 +301,7 @@ def test_weight_norm_that_does_not_fit() -> None:
 @pytest.mark.parametrize(
     ("forms", "words"),
     [
-        (("_orig", "_u", "_v"), "spectral_norm"),
+        (("_orig", "_u"), "spectral_norm"),
         (("_orig",), "a parametrisation"),
         (("_g",), "only weight_hh_l0_g"),
         (("_mask",), "only weight_hh_l0_mask"),
@@ -320,8 +320,52 @@ def test_parametrisations_that_are_refused() -> None:
     front = "parametrizations.weight_hh_l0."
     unknown = {**arrays, f"{front}original": weight}
     assert "a parametrisation that the file does not name" in reason(only(unknown))
-    spectral = {**unknown, f"{front}0._u": Named(np.zeros(8)), f"{front}0._v": Named(np.zeros(2))}
-    assert "spectral_norm" in reason(only(spectral))
+    spectral = {**unknown, f"{front}0._u": Named(np.ones(8)), f"{front}0._v": Named(np.ones(2))}
+    assert only(spectral).is_lstm
+    both = {**spectral, f"{front}1.scale": Named(np.ones(8))}
+    assert "spectral_norm beside others" in reason(only(both))
+
+
+def spectral(original: Any, u: Any, v: Any, old: bool) -> Layer:
+    """A layer of 2 units whose weight_hh_l0 is saved with these tensors."""
+    arrays = tensors(lstm_arrays())
+    del arrays["weight_hh_l0"]
+    names = (
+        "parametrizations.weight_hh_l0.original",
+        *(f"parametrizations.weight_hh_l0.0._{k}" for k in "uv"),
+    )
+    if old:
+        names = ("weight_hh_l0_orig", "weight_hh_l0_u", "weight_hh_l0_v")
+    return only({**arrays, **tensors(dict(zip(names, (original, u, v), strict=True)))})
+
+
+@pytest.mark.parametrize("old", [True, False])
+@pytest.mark.parametrize("dim", [0, 1])
+def test_spectral_norm_by_hand(old: bool, dim: int) -> None:
+    """orig / (u · orig v) with the u and v of the file, whatever the largest singular value is."""
+    original = np.arange(1.0, 17).reshape(8, 2)
+    u, v = np.array([1.0, 0, 0, 2, 0, 0, 0, 0]), np.array([0.5, 1.0])
+    norm = 1 * (1 * 0.5 + 2 * 1) + 2 * (7 * 0.5 + 8 * 1)  # rows 0 and 3
+    layer = spectral(original, *((v, u) if dim else (u, v)), old)
+    assert layer.recurrent is not None
+    cell = layer.recurrent.directions[0].cells[0]
+    np.testing.assert_allclose(cell.recurrent_kernel, original.T / norm, rtol=1e-6)  # float32
+
+
+def test_spectral_norm_that_does_not_fit() -> None:
+    ones = np.ones((8, 2))
+    assert "do not fit (8, 2)" in reason(spectral(ones, np.ones(8), np.ones(3), True))
+    assert "do not fit (8, 2)" in reason(spectral(ones, np.ones((8, 2)), np.ones(0), False))
+    assert "is 0" in reason(spectral(ones, np.zeros(8), np.ones(2), True))
+
+
+def test_spectral_norm_of_a_square() -> None:
+    """Rows and columns are equally many: the file does not say which u belongs to."""
+    arrays = tensors(lstm_arrays(features=8, units=2))
+    weight = arrays.pop("weight_ih_l0")
+    square = {f"weight_ih_l0_{k}": Named(np.ones(8)) for k in "uv"}
+    found = only({**arrays, **square, "weight_ih_l0_orig": weight})
+    assert "spectral_norm of a square, whose dim the file does not name" in reason(found)
 
 
 def test_masks_of_pruning() -> None:

@@ -220,6 +220,10 @@ MADE_WITH_OUTPUTS = {
     "pruned.pt": "lstm",
     "weightnorm_axes.pt": "lstm",
     "weightnorm_module.pt": "lstm",
+    "spectralnorm.pt": "lstm",
+    "spectralnorm_old.pt": "lstm",
+    "spectralnorm_trained.pt": "lstm",
+    "spectralnorm_old_trained.pt": "lstm",
     "weightdrop.pt": "rnns.0.module",
     "one_storage.pt": "lstm",
     "one_storage_stream.pt": "lstm",
@@ -344,6 +348,7 @@ def test_lightning_names_itself() -> None:
         ("made/stepped_float64_module.pt", "lstm: batch_first=False in the file"),
         ("made/pruned.pt", "lstm: pruned is applied to weight_ih_l0"),
         ("sd_weightnorm.pt", "lstm: weight_norm is applied to weight_hh_l0"),
+        ("made/spectralnorm_old_trained.pt", "lstm: spectral_norm is applied to weight_hh_l0"),
         ("sd_bfloat16.pt", "lstm: its weights are bfloat16; they are used as float32"),
         ("made/weightdrop.pt", "rnns.0.module: dropout on weights is off"),
         ("ckpt_dict.pth", "optimizer_state_dict: the state of an optimizer, not listed"),
@@ -382,13 +387,6 @@ def test_kinds_by_rows() -> None:
         assert isinstance(operation, Unsupported)
         assert words in operation.reason
     assert [layer.address for layer in model.lstm_layers] == ["cell"]
-
-
-@pytest.mark.parametrize("name", ["spectralnorm.pt", "spectralnorm_old.pt"])
-def test_spectral_norm_is_refused_by_name(name: str) -> None:
-    operation = lstm_cli.load(MADE / name).find("lstm").operation
-    assert isinstance(operation, Unsupported)
-    assert "weight_hh_l0 is made by spectral_norm" in operation.reason
 
 
 def test_addresses_of_a_checkpoint() -> None:
@@ -444,7 +442,7 @@ def test_no_golden_file_is_left_out() -> None:
     assert len(files) > 50
     for path in files:
         model = lstm_cli.load(path)
-        refused = ("views", "spectralnorm", "spectralnorm_old", "own_class", "own_class_stream")
+        refused = ("views", "own_class", "own_class_stream")
         expects_none = path.stem in refused
         assert bool(model.lstm_layers) is not expects_none, path.name
 

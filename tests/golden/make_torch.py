@@ -149,9 +149,24 @@ def make_weights():
     net = seeded(6, Net, 3, 2)
     parametrizations.spectral_norm(net.lstm, "weight_hh_l0")
     torch.save(net.state_dict(), FOLDER / "spectralnorm.pt")
+    expect("spectralnorm", net.eval().lstm, x)
     net = seeded(6, Net, 3, 2)
     nn.utils.spectral_norm(net.lstm, "weight_hh_l0")
     torch.save(net.state_dict(), FOLDER / "spectralnorm_old.pt")
+    expect("spectralnorm_old", net.eval().lstm, x)
+    for name, register in (
+        ("spectralnorm_trained", parametrizations.spectral_norm),
+        ("spectralnorm_old_trained", nn.utils.spectral_norm),
+    ):  # u and v that belong to weights of before, and an axis of one's own
+        net = seeded(10, Net, 3, 2)
+        register(net.lstm, "weight_hh_l0", n_power_iterations=2)
+        register(net.lstm, "weight_ih_l0", dim=1)
+        net.train().lstm(x)
+        with torch.no_grad():
+            for weight in net.lstm.parameters():
+                weight += torch.randn_like(weight) / 4
+        torch.save(net.state_dict(), FOLDER / f"{name}.pt")
+        expect(name, net.eval().lstm, x)
     net = seeded(8, Net, 3, 2)
     dropped = {}
     for name, value in net.lstm.state_dict().items():
