@@ -12,7 +12,7 @@ from .api import Session
 from .engine.states import StateLike
 from .errors import UnsupportedFeatureError, UsageError
 from .model import Array, Model
-from .peers.frameworks import FRAMEWORKS, framework_results
+from .peers.frameworks import framework_for, framework_results
 
 
 def verify(
@@ -84,22 +84,39 @@ def _verify_against(
     dtype: str | None,
     allowed: Tolerance,
 ) -> Agreement:
-    alone = against in FRAMEWORKS and FRAMEWORKS[against].direct
-    session = Session(model, layer, direct=direct or alone)
-    if session.direct and not alone:
-        raise UsageError(f"{against} runs whole models, not a layer directly")
+    alone = framework_for(against, model, direct).direct
+    session = Session(model, layer, direct=alone)
     layers = model.lstm_layers if alone else model.layers
     names = [found.address for found in session.chosen_layers() or layers]
-    returned = framework_results(against, session.model, session.given(x), names)
+    peer = framework_results(against, session.model, session.given(x), names)
     expected = {
         "/".join(filter(None, (address, name))): array
-        for address in ("", *names)
-        for name, array in returned.get(address, {}).items()
+        for address, arrays in peer.arrays.items()
+        for name, array in arrays.items()
     }
-    runs = [_as_returned(model, x, returned, session.direct, kind) for kind in (dtype, "float64")]
+    runs = [_as_returned(model, x, peer.arrays, session.direct, k) for k in (dtype, "float64")]
     found = agree(runs[0], expected, runs[1], allowed)
-    missing = [name for name in names if name not in returned and model.find(name).is_lstm]
-    return replace(found, unchecked=(*found.unchecked, *missing))
+    called = set(map(_layer_of, peer.arrays))
+    missing = [name for name in names if name not in called and model.find(name).is_lstm]
+    notes = found.notes if found.same else (*found.notes, *_reasons(model, peer.by))
+    return replace(found, unchecked=(*found.unchecked, *missing), by=peer.by, notes=notes)
+
+
+def _reasons(model: Model, by: str) -> tuple[str, ...]:
+    """What may explain that a framework differs: its version, and what we assume of the file."""
+    reasons = list(model.assumptions)
+    writer = model.written_by.split(",")[0]
+    if by.startswith("keras ") and not writer.startswith("Keras 3"):
+        reasons.append(
+            f"{writer} wrote the file; tf_keras, where it is installed and can load it, is asked "
+            "first, and has its rules"
+        )
+    if "keras" in by and writer != by.capitalize():
+        reasons.append(
+            f"{writer} wrote the file and {by} ran it: Keras has changed what masked "
+            "steps give and what hard_sigmoid is; ours follows the version that wrote the file"
+        )
+    return tuple(reasons)
 
 
 def _as_returned(
@@ -108,9 +125,10 @@ def _as_returned(
     """What we give where a framework returned something; what we cannot compute is left out.
 
     Raises:
-        UnsupportedFeatureError: if we can compute none of it.
+        UnsupportedFeatureError: if we can compute neither what the model returns nor an LSTM layer.
     """
     found: dict[str, Array] = {}
+    computed: list[str] = []
     refused: list[UnsupportedFeatureError] = []
     for address, theirs in returned.items():
         whole = True if _looked_into(model, address, theirs) else None
@@ -120,15 +138,22 @@ def _as_returned(
         except UnsupportedFeatureError as error:
             refused.append(error)
             continue
+        computed.append(address)
         found |= {"/".join(filter(None, (address, name))): a for name, a in arrays.items()}
-    if refused and not found:
+    lstms = {layer.address for layer in model.lstm_layers}
+    if refused and not any(_layer_of(address) in ("", *lstms) for address in computed):
         raise refused[0]
     return found
 
 
+def _layer_of(address: str) -> str:
+    """The layer of one of its calls, ``NAME@0``."""
+    return address.rsplit("@", 1)[0]
+
+
 def _looked_into(model: Model, address: str, theirs: Mapping[str, Array]) -> bool:
     """Whether a framework gave a layer's every step and its states, however it was saved."""
-    recurrent = model.find(address).recurrent if address else None
+    recurrent = model.find(_layer_of(address)).recurrent if address else None
     return recurrent is not None and set(theirs) == set(recurrent.returned(True))
 
 

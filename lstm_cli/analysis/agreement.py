@@ -56,10 +56,14 @@ class Agreement:
         arrays: what was compared.
         unchecked: names that were expected and that the run does not give; LSTM layers into which
             a framework cannot look.
+        by: the framework that computed what was expected, with its version; empty without one.
+        notes: what may explain a difference from it, or makes it say less, a sentence each.
     """
 
     arrays: tuple[ArrayAgreement, ...]
     unchecked: tuple[str, ...] = ()
+    by: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -127,12 +131,15 @@ def agree(
         raise InputError(
             f"nothing to compare: a run gives none of the expected {listing(expected)}"
         )
-    rows = []
+    rows, notes = [], []
     for name in names:
         wanted = _with_sequences(name, expected[name], found[name])
+        if wanted.size and not np.isfinite(wanted).any():
+            notes.append(f"{name}: no expected value is finite, so that it proves nothing")
         doubles = None if exact is None else exact.get(name)
         rows.append(_compare(name, found[name], wanted, doubles, tolerance or Tolerance()))
-    return Agreement(tuple(rows), tuple(name for name in expected if name not in names))
+    unchecked = tuple(name for name in expected if name not in names)
+    return Agreement(tuple(rows), unchecked, notes=tuple(notes))
 
 
 def _fits(expected: Array, found: Array) -> bool:

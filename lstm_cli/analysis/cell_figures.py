@@ -12,7 +12,7 @@ import numpy as np
 
 from .cut import cut_of
 from .nonfinite import NonFinite
-from .timescale import half_life
+from .timescale import half_life, quantiles
 from .unit_sums import Floats
 
 GATES = ("i", "f", "o")
@@ -36,11 +36,13 @@ class Saturation:
         left: gates below ``lo``; of g and tanh(c), values below ``-hi``.
         right: above ``hi``.
         rail: of gates alone: exactly 0 or 1.
+        distance: mean distance from the nearer rail, 0 or 1 of gates, -1 or 1 of g; NaN of c.
     """
 
     left: Floats
     right: Floats
     rail: Floats
+    distance: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,9 +105,7 @@ class CellStats:
     @property
     def quantiles(self) -> Floats:
         """Least, lower quartile, median, upper quartile and largest timescale."""
-        ordered = np.sort(self.timescale)  # np.quantile cannot go between infinities
-        places = [round(q * (len(ordered) - 1)) for q in QUANTILES]
-        return np.asarray(ordered[places])
+        return quantiles(self.timescale, QUANTILES)
 
     @property
     def never_forgetting(self) -> int:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from ..errors import InputError
 from ..model import LSTM_WEIGHTS
 
 
@@ -23,11 +24,17 @@ def prefixes(name: str) -> Iterator[str]:
 
 
 def meta_number(metas: list[Any], name: str) -> int:
-    """Which of the layers' facts are those of a cell."""
+    """Which of the layers' facts are those of a cell.
+
+    Raises:
+        InputError: if none of several are.
+    """
     for number, meta in enumerate(metas):
         known = full_name(meta)
         if known == name or known.endswith(f"/{name}") or name.endswith(f"/{known}"):
             return number
+    if name and len(metas) > 1:
+        raise InputError(f"'meta' says nothing about cell '{name}'; export it again")
     return 0
 
 
@@ -44,13 +51,13 @@ def base(name: str) -> str:
 
 def export_advice(missing: Collection[str]) -> str:
     """What to ask ``export`` for."""
-    flags = []
-    if any(name.startswith("z_") for name in missing):
-        flags.append("--pre-activation")
-    if "x" in missing:
-        flags.append("--with-input")
-    if any(name in LSTM_WEIGHTS for name in missing):
-        flags.append("--with-weights")
-    if flags:
-        return f"export it with {' '.join(flags)}"
-    return "export it without --tensors"
+    flags = {
+        "--pre-activation": {name for name in missing if name.startswith("z_")},
+        "--with-input": {"x"} & set(missing),
+        "--with-weights": set(LSTM_WEIGHTS) & set(missing),
+    }
+    ways = ["without --tensors"] if set(missing) - set().union(*flags.values()) else []
+    asked = [flag for flag, names in flags.items() if names]
+    if asked:
+        ways.append(f"with {' '.join(asked)}")
+    return f"export it {' and '.join(ways)}"

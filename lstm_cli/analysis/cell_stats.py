@@ -21,8 +21,17 @@ from .cell_figures import GATES, LABELS, CellStats, Saturation
 from .cells import real_steps
 from .cutoffs import Cutoffs
 from .nonfinite import NonFinite, finite_rows, first_nonfinite
+from .rail_distance import RailDistance
 from .timescale import effective_timescale, timescale
-from .unit_sums import Beyond, Correlation, Extremes, Mean
+from .unit_sums import (
+    Beyond,
+    Correlation,
+    Ends,
+    Extremes,
+    MeanAndLog,
+    ends_of_all,
+    ends_of_units,
+)
 
 NEEDED = ("h", "c", "i", "f", "g", "o")
 FEWEST_FOR_TWINS = 10
@@ -63,13 +72,18 @@ class CellSums:
         if not first_step:
             self._sequences += len(trace.arrays["f"])
         self._steps[source] = first_step + trace.arrays["f"].shape[1]
-        real = real_steps(trace)
-        rows = finite_rows(trace, real)
+        real = rows = real_steps(trace)
         if real.any():
             arrays = {name: _rows(trace.arrays[name], rows) for name in NEEDED}
+            ends = _ends(arrays)
+            if not all(np.isfinite(end).all() for pair in ends.values() for end in pair):
+                rows = finite_rows(trace, real)
+                arrays = {name: _rows(trace.arrays[name], rows) for name in NEEDED}
+                ends = _ends(arrays) if rows.any() else {}
             if self._sums is None:
                 self._sums = Sums(arrays, self.cutoffs)
-            self._sums.add(arrays)
+            if rows.any():
+                self._sums.add(arrays, ends)
         return bool((rows == real).all())
 
     def trace_back(self, trace: Trace, first_step: int, source: str = "") -> None:
@@ -128,47 +142,52 @@ class Sums:
         limits = {"i": (lo, hi), "f": (lo, hi), "o": (lo, hi), "g": (-hi, hi), "c": (-far, far)}
         self._ends = {tensor: Beyond(u, *pair) for tensor, pair in limits.items()}
         self._rail = {gate: Beyond(u, 0.0, 1.0, at=True) for gate in GATES}
+        self._distance = {t: RailDistance(u, signed=t == "g") for t in (*GATES, "g")}
         self._railed = Beyond(u, -cutoffs.rail, cutoffs.rail)
         self._active = Beyond(u, -cutoffs.eps, cutoffs.eps)
-        self._mean_f, self._mean_log_f = Mean(u), Mean(u, _log)
-        self._extremes = {tensor: Extremes(u) for tensor in (*limits, "shown", "write")}
+        self._forgetting = MeanAndLog(u)
+        self._extremes = {tensor: Extremes(u) for tensor in ("f", "o", "shown", "write")}
         self._alike = Correlation(u)
 
-    def add(self, arrays: dict[str, Array]) -> None:
-        """Take more real, finite steps: ``h c i f g o``, each (N, U)."""
-        if not len(arrays["f"]):
-            return
+    def add(self, arrays: dict[str, Array], known: dict[str, Ends]) -> None:
+        """Take more real, finite steps: ``h c i f g o``, each (N, U), and what ``_ends`` says."""
         self.counted += len(arrays["f"])
-        shown = arrays["c" if self.is_projected else "h"]
-        arrays = {**arrays, "shown": shown, "write": arrays["i"] * arrays["g"]}
-        for tensor, extremes in self._extremes.items():
-            extremes.add(arrays[tensor])
+        tensor = "c" if self.is_projected else "h"
+        write = ends_of_units(arrays["i"] * arrays["g"])
+        known = {**known, "shown": known[tensor], "write": write}
+        shown = arrays[tensor]
+        for name, extremes in self._extremes.items():
+            extremes.add(known[name])
         for tensor, ends in self._ends.items():
-            ends.add(arrays[tensor], self._extremes[tensor])
+            ends.add(arrays[tensor], known[tensor])
         for gate, rail in self._rail.items():
-            rail.add(arrays[gate], self._extremes[gate])
-        self._railed.add(arrays["c"], self._extremes["c"])
-        self._active.add(shown, self._extremes["shown"])
-        self._mean_f.add(arrays["f"])
-        self._mean_log_f.add(arrays["f"])
+            rail.add(arrays[gate], known[gate])
+        for tensor, distance in self._distance.items():
+            distance.add(arrays[tensor])
+        self._railed.add(arrays["c"], known["c"])
+        self._active.add(shown, known["shown"])
+        self._forgetting.add(arrays["f"], known["f"])
         self._alike.add(shown)
 
     def figures(self) -> dict[str, Any]:
         """The figures that ``CellStats`` has, by name."""
         twins = self._alike.pairs(self._cutoffs.twin) if self.counted >= FEWEST_FOR_TWINS else []
-        none = np.zeros(self.units)
+        none, unknown = np.zeros(self.units), np.full(self.units, np.nan)
         saturation = {
             tensor: Saturation(
-                ends.low, ends.high, self._rail[tensor].outside if tensor in self._rail else none
+                ends.low,
+                ends.high,
+                self._rail[tensor].outside if tensor in self._rail else none,
+                self._distance[tensor].value if tensor in self._distance else unknown,
             )
             for tensor, ends in self._ends.items()
         }
         extremes = self._extremes
         return {
             "saturation": saturation,
-            "mean_f": self._mean_f.value,
-            "timescale": timescale(np.minimum(self._mean_f.value, 1.0)),
-            "effective": effective_timescale(np.minimum(self._mean_log_f.value, 0.0)),
+            "mean_f": self._forgetting.mean,
+            "timescale": timescale(np.minimum(self._forgetting.mean, 1.0)),
+            "effective": effective_timescale(np.minimum(self._forgetting.mean_log, 0.0)),
             "largest_h": extremes["shown"].magnitude,
             "span_h": extremes["shown"].span,
             "inactive": 1.0 - self._active.outside,
@@ -213,9 +232,14 @@ class Sums:
         )
 
 
-def _log(values: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.log(values))
+def _ends(arrays: dict[str, Array]) -> dict[str, Ends]:
+    """Least and largest values: of each unit where that is a figure, else of all units."""
+    is_projected = arrays["h"].shape[1] != arrays["f"].shape[1]
+    by_unit = ("f", "o", "c" if is_projected else "h")
+    return {
+        name: ends_of_units(array) if name in by_unit else ends_of_all(array)
+        for name, array in arrays.items()
+    }
 
 
 def _rows(array: Array, rows: NDArray[np.bool_]) -> Array:

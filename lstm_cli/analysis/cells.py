@@ -25,10 +25,10 @@ from .cell_names import base, export_advice, full_name, prefixes, without_call
 from .cut import FIRST_STEP, Cut, cut_of
 
 CELL_TENSORS = (*STATE_TENSORS, *GATE_TENSORS, *PRE_ACTIVATIONS)
-SHARED = tuple(name for name in STEP_TENSORS if name not in CELL_TENSORS)
-"""Tensors with steps that belong to a layer as a whole."""
 
 BLOCK_STEPS = 4096
+BLOCK_VALUES = 1 << 23  # of one tensor, unless a single step of all sequences is more
+
 OF_STATES = {"h": ("initial_h", "final_h"), "c": ("initial_c", "final_c")}
 
 
@@ -126,6 +126,11 @@ class TracedCell:
         self.require((tensor,))
         return tuple(self._arrays[tensor].shape)
 
+    def dtype(self, tensor: str) -> np.dtype[Any]:
+        """Of its values."""
+        self.require((tensor,))
+        return self._arrays[tensor].dtype
+
     def require(self, tensors: Collection[str]) -> None:
         """Refuse a trace that lacks any of ``tensors``, with or without steps.
 
@@ -140,8 +145,10 @@ class TracedCell:
                 f"{export_advice(missing)}"
             )
 
-    def blocks(self, size: int = BLOCK_STEPS) -> Iterator[tuple[int, int]]:
-        """Where blocks of the input's steps begin and end."""
+    def blocks(self, size: int | None = None) -> Iterator[tuple[int, int]]:
+        """Where blocks of ``size`` steps begin and end; by default fewer of many sequences."""
+        if size is None:
+            size = max(1, min(BLOCK_STEPS, BLOCK_VALUES // max(1, self.sequences * self.units)))
         for start in range(0, self.steps, size):
             yield start, min(start + size, self.steps)
 
@@ -193,23 +200,26 @@ class TracedCell:
     def _states(self, tensor: str, start: int, stop: int, block: Array | None) -> dict[str, Array]:
         """The states before and after a block, in the order in which the cell reads."""
         initial, final = OF_STATES[tensor]
-        if block is None or initial not in self.others or final not in self.others:
+        if block is None:
             return {}
         backward = self.is_backward
         outside = self._outside(tensor, stop if backward else start - 1)
-        before = self.others[initial] if outside is None else outside
+        before = self.others.get(initial) if outside is None else outside
         last = start == 0 if backward else stop == self.steps
-        after = self.others[final] if last else block[:, 0 if backward else -1]
-        if self.lengths is not None:  # where there are no steps the file has zeros
-            ends, lengths = self.others[initial if backward else final], self.lengths[:, np.newaxis]
-            before = np.where(lengths > stop if backward else lengths >= start, before, ends)
-            after = np.where(lengths > start if backward else lengths >= stop, after, ends)
-        return {initial: np.array(before), final: np.array(after)}
+        after = self.others.get(final) if last else block[:, 0 if backward else -1]
+        ends, lengths = self.others.get(initial if backward else final), self.lengths
+        if lengths is not None and ends is not None:  # where there are no steps the file has zeros
+            rows = lengths[:, np.newaxis]
+            if before is not None:
+                before = np.where(rows > stop if backward else rows >= start, before, ends)
+            if after is not None:
+                after = np.where(rows > start if backward else rows >= stop, after, ends)
+        found = ((initial, before), (final, after))
+        return {name: np.array(array) for name, array in found if array is not None}
 
     def _outside(self, tensor: str, step: int) -> Array | None:
-        if not 0 <= step < self.steps:
-            return None
-        return self._arrays[tensor].read(step, step + 1)[:, 0]
+        there = 0 <= step < self.steps
+        return self._arrays[tensor].read(step, step + 1)[:, 0] if there else None
 
 
 AnyTrace = Trace | Traces | TracedCell | Opened

@@ -48,7 +48,8 @@ def parse_conditions(text: str, known: Collection[str]) -> list[Condition]:
         number = _number(match[3]) if match else None
         if match is None or number is None:
             raise UsageError(
-                f"expected conditions such as 'saturated>0.3,dead>0', found '{part.strip()}'"
+                "--fail-on: expected conditions such as 'saturated>0.3,dead>0', found "
+                f"'{part.strip()}'"
             )
         if match[1] not in known:
             raise NoSuchNameError("figure", match[1], known)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, numbered
 from ..model import Array
 from .cells import TracedCell
 from .memory_sums import MemorySums, quotients, spans
@@ -109,7 +109,7 @@ class MemorySplit:
             "clipped": self.clipped,
             "sum": self.total,
             "residual": self.residual,
-            "sum_of_absolutes": self.magnitude,
+            "magnitude": self.magnitude,
             "span": self.span,
             "span_share": self.span_share,
             "effective_writers": self.effective_writers,
@@ -190,7 +190,7 @@ def split_memory(
             step or sequence; if c does not follow from the gates.
     """
     if not 0 <= unit < cell.units:
-        raise InputError(f"unit {unit}: the cell has units 0 to {cell.units - 1}")
+        raise InputError(f"unit {unit}: the cell has {numbered('unit', cell.units)}")
     retained = Retained(cell, step, sequence)
     column = slice(unit, unit + 1)
     pieces = list(retained.pieces(column))

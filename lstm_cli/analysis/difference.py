@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, overload
 
-from ..errors import InputError, listing
+from ..errors import InputError, UsageError, listing
 from .cells import AnyTrace, TracedCell, cells_of
 from .difference_cells import compare_cells
 from .difference_report import Difference
 from .difference_sums import Tolerance
+from .representation import Representation, compare_representations
 
 Side = AnyTrace | TracedCell | Mapping[str, TracedCell]
+
+
+@overload
+def diff(
+    a: Side,
+    b: Side,
+    *,
+    tolerance: float | None = ...,
+    atol: float | None = ...,
+    rtol: float | None = ...,
+    representation: Literal[False] = ...,
+) -> Difference: ...
+
+
+@overload
+def diff(a: Side, b: Side, *, representation: Literal[True]) -> Representation: ...
 
 
 def diff(
@@ -20,7 +38,8 @@ def diff(
     tolerance: float | None = None,
     atol: float | None = None,
     rtol: float | None = None,
-) -> Difference:
+    representation: bool = False,
+) -> Difference | Representation:
     """Compare ``b`` with the reference ``a``: where they first differ, in what, by how much.
 
     Cells are paired by name, or by position where no name is on both sides. Steps that are masked
@@ -32,27 +51,51 @@ def diff(
         tolerance: allow |Δ| of this times max(1, largest |a| of the array); None for 1e-5,
             1e-12 where both sides are float64, 5e-3 (ours) where one is float16.
         atol, rtol: allow |Δ| of ``atol + rtol |a|`` instead, value by value.
+        representation: tell instead how alike h and c are in what their units do together, of
+            cells that may have different numbers of units; there is nothing to allow then.
+
+    Returns:
+        Whether they are the same, the first difference, and figures of every array; with
+        ``representation`` the likeness of each pair of cells.
 
     Raises:
         InputError: if there is nothing to compare, or sizes differ.
+        UsageError: if a tolerance goes with ``representation``.
     """
     allowed = Tolerance(tolerance, atol, rtol)
+    if representation and (tolerance is not None or allowed.by_value):
+        raise UsageError("a representation has no tolerance; leave it out")
     left, right = side_cells(a), side_cells(b)
     notes: list[str] = []
     pairs = _paired(left, right, notes)
+    if representation:
+        likeness = [compare_representations(left[a], right[b]) for a, b in pairs.items()]
+        _note_uneven(left, right, pairs, notes)
+        return Representation(tuple(likeness), tuple(notes))
     cells = []
     for name, other in pairs.items():
         found, more = compare_cells(left[name], right[other], allowed)
         cells.append(found)
         notes += [note for note in more if note not in notes]
-    steps = [(left[name].steps, right[other].steps) for name, other in pairs.items()]
+    uneven = _note_uneven(left, right, pairs, notes)
+    return Difference(tuple(cells), tuple(notes), uneven)
+
+
+def _note_uneven(
+    a: Mapping[str, TracedCell],
+    b: Mapping[str, TracedCell],
+    pairs: Mapping[str, str],
+    notes: list[str],
+) -> bool:
+    """Whether one side has more steps; says so among the notes."""
+    steps = [(a[name].steps, b[other].steps) for name, other in pairs.items()]
     uneven = next((pair for pair in steps if pair[0] != pair[1]), None)
     if uneven is not None:
         notes.append(
             f"A has {uneven[0]} steps and B {uneven[1]}; the {min(uneven)} that both have are "
             "compared"
         )
-    return Difference(tuple(cells), tuple(notes), uneven is not None)
+    return uneven is not None
 
 
 def side_cells(side: Side) -> dict[str, TracedCell]:

@@ -6,10 +6,9 @@ Letters: B sequences, T time steps, t steps of a block, U units.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..model import Array
@@ -17,7 +16,8 @@ from ..traces import Trace
 from .cells import TracedCell, real_steps
 from .cut import Cut
 from .difference_report import CellDifference, Place, TensorDifference, UnitDifference
-from .difference_sums import DifferenceSums, Tolerance, doubles
+from .difference_sums import Tolerance, doubles
+from .difference_tensors import TensorPair
 
 BLOCK_STEPS = 4096
 OF_UNITS = ("z_i", "z_f", "z_g", "z_o", "i", "f", "g", "c", "o", "h")
@@ -49,8 +49,9 @@ def compare_cells(
     steps = min(a.steps, b.steps)
     for start in range(0, steps, BLOCK_STEPS):
         stop = min(start + BLOCK_STEPS, steps)
-        left, right = a.read(start, stop, names), b.read(start, stop, names)
-        pair.add(left, right, start)
+        for name in names:  # one after another, so that what is read is still at hand
+            left, right = (cell.read(start, stop, (name,), states=False) for cell in (a, b))
+            pair.add(name, left, right, start)
         masks_differ |= not _same_masks(left, right)
     notes = _notes(a, b, names)
     if masks_differ:
@@ -69,7 +70,10 @@ def _numbered(found: CellDifference, cut: Cut) -> CellDifference:
 
     def renamed(each: TensorDifference) -> TensorDifference:
         first, worst = moved(each.first, each.tensor), moved(each.worst, each.tensor)
-        return replace(each, first=first, worst=worst)
+        cosine = each.cosine
+        if cosine.step >= 0:
+            cosine = cosine._replace(step=cosine.step + cut.first_step)
+        return replace(each, first=first, worst=worst, cosine=cosine)
 
     if cut == Cut():
         return found
@@ -96,7 +100,7 @@ def _shared_tensors(a: TracedCell, b: TracedCell, label: str) -> list[str]:
         if (left[0], *left[2:]) != (right[0], *right[2:]):
             raise InputError(
                 f"{label}{name} of A is {_size(left)}, of B {_size(right)}; only equal sizes can "
-                "be compared"
+                "be compared value by value (--representation compares units of other numbers)"
             )
     return shared
 
@@ -127,31 +131,35 @@ class _CellPair:
     def __init__(
         self, a: TracedCell, b: TracedCell, names: Collection[str], tolerance: Tolerance
     ) -> None:
-        self._name, self._other, self._tolerance = a.name, b.name, tolerance
+        self._cells = a, b
         self._steps = min(a.steps, b.steps)
         self._backward, self._lengths = a.is_backward, a.lengths
-        self._tensors = {name: _TensorPair(tolerance.relative or 0.0) for name in names}
+        self._tensors = {name: TensorPair(tolerance) for name in names}
         self._norms: list[Array] = []
 
-    def add(self, a: Trace, b: Trace, first_step: int) -> None:
-        """Take in a block of both, over the same steps."""
-        either = real_steps(a) | real_steps(b)
-        for name, pair in self._tensors.items():
-            # Outputs stand in the framework's own order, where the mask would not fit.
-            real = np.ones_like(either) if name in OUTPUTS else either
-            pair.add(a.arrays[name], b.arrays[name], real, first_step)
-        if "h" in self._tensors:
-            with np.errstate(invalid="ignore", over="ignore"):
-                step = doubles(b.arrays["h"]) - doubles(a.arrays["h"])
-                self._norms.append(np.sqrt((step**2).sum(axis=-1)))
+    def add(self, name: str, a: Trace, b: Trace, first_step: int) -> None:
+        """Take in a block of one tensor of both, over the same steps."""
+        pair, either = self._tensors[name], real_steps(a) | real_steps(b)
+        # Outputs stand in the framework's own order, where the mask would not fit.
+        real = np.ones_like(either) if name in OUTPUTS else either
+        pair.add(a.arrays[name], b.arrays[name], real, first_step)
+        if name == "h":
+            squares = pair.sums.step_squares
+            if squares is None:
+                with np.errstate(invalid="ignore", over="ignore"):
+                    step = doubles(b.arrays["h"]) - doubles(a.arrays["h"])
+                    squares = np.einsum("btu,btu->bt", step, step)
+            # A masked step repeats h.
+            self._norms.append(np.where(either, np.sqrt(squares), np.nan))
 
     def result(self) -> CellDifference:
         """What was found."""
         tensors = {name: self._tensor(name, pair) for name, pair in self._tensors.items()}
         first = self._first(tensors)
+        a, b = self._cells
         return CellDifference(
-            self._name,
-            self._other,
+            a.name,
+            b.name,
             tuple(tensors.values()),
             first,
             self._growth(first),
@@ -159,14 +167,21 @@ class _CellPair:
             self._steps,
         )
 
-    def _tensor(self, name: str, pair: _TensorPair) -> TensorDifference:
-        figures = pair.sums.figures()
-        bound = self._tolerance.bound(figures.scale, figures.precision)
-        beyond = np.concatenate(pair.excess, axis=1) > bound
+    def _tensor(self, name: str, pair: TensorPair) -> TensorDifference:
         worst = None if pair.worst is None else pair.worst[1]
-        return TensorDifference(
-            name, figures, bound, self._first_place(pair, beyond), worst, int(beyond.sum())
-        )
+        places = pair.first_beyond(last=self._backward)
+        first = None
+        if places:
+            _, sequence, step = min((self._order(b, t), b, t) for t, b in places)
+            first = Place(sequence, step, self._unit(name, pair, sequence, step))
+        figures, least = pair.sums.figures(), pair.cosines.least()
+        return TensorDifference(name, figures, pair.bound, first, worst, pair.steps_beyond(), least)
+
+    def _unit(self, name: str, pair: TensorPair, sequence: int, step: int) -> int:
+        """The unit that is farthest beyond the tolerance at a step, which is read once more."""
+        a, b = (cell.read(step, step + 1, (name,), states=False) for cell in self._cells)
+        sides = (trace.arrays[name][sequence, 0].reshape(1, -1) for trace in (a, b))
+        return int(pair.excess(*sides)[0].argmax())
 
     def _order(self, sequence: int, step: int) -> int:
         """How many steps of the sequence the cell read before this one."""
@@ -175,21 +190,11 @@ class _CellPair:
         steps = self._steps if self._lengths is None else int(self._lengths[sequence])
         return steps - 1 - step
 
-    def _first_place(self, pair: _TensorPair, beyond: NDArray[np.bool_]) -> Place | None:
-        """The first place beyond the tolerance, in the order of reading."""
-        if not beyond.any():
-            return None
-        rows = beyond[:, ::-1] if self._backward else beyond
-        steps = rows.argmax(axis=1)
-        if self._backward:
-            steps = beyond.shape[1] - 1 - steps
-        found = [(self._order(b, t), b, t) for b, t in enumerate(map(int, steps)) if beyond[b, t]]
-        _, sequence, step = min(found)
-        unit = np.concatenate(pair.units, axis=1)[sequence, step]
-        return Place(sequence, step, int(unit))
-
     def _first(self, tensors: Mapping[str, TensorDifference]) -> TensorDifference | None:
         different = [tensor for tensor in tensors.values() if tensor.first is not None]
+        # Outputs come from h, and may stand in another order of steps, that of the framework.
+        inner = [tensor for tensor in different if tensor.tensor not in OUTPUTS]
+        different = inner or different
         if not different:
             return None
         return min(different, key=lambda t: self._order(*t.first[:2]) if t.first else 0)
@@ -204,8 +209,9 @@ class _CellPair:
         told = np.isfinite(norms) & (norms > 0)
         if told.sum() < FEWEST_GROWTH_STEPS:
             return float("nan")
-        read = np.arange(len(norms))[told]
-        return float(np.polyfit(read, np.log(norms[told]), 1)[0])
+        read, logs = np.flatnonzero(told).astype(np.float64), np.log(norms[told])
+        read -= read.mean()
+        return float(read @ logs / (read @ read))
 
     def _worst_units(self, tensors: Mapping[str, TensorDifference]) -> tuple[UnitDifference, ...]:
         rows = [
@@ -220,41 +226,6 @@ class _CellPair:
                 best[row.unit] = row
         ordered = sorted(best.values(), key=lambda row: (-row.excess, -row.maximum, row.unit))
         return tuple(ordered[:WORST_UNITS])
-
-
-@dataclass(slots=True)
-class _TensorPair:
-    """One tensor of two cells: what is gathered block by block.
-
-    Attributes:
-        relative: part of |reference| that a difference may have beside the bound.
-        excess: |Δ| less that part, the largest of each step, (B, t) a block.
-        units: whose it is.
-        largest: of each unit, (U,).
-        worst: the largest |Δ| and its place.
-    """
-
-    relative: float
-    sums: DifferenceSums = field(default_factory=DifferenceSums)
-    excess: list[Array] = field(default_factory=list)
-    units: list[Array] = field(default_factory=list)
-    largest: Array = field(default_factory=lambda: np.zeros(1))
-    worst: tuple[float, Place] | None = None
-
-    def add(self, a: Array, b: Array, real: NDArray[np.bool_], first_step: int) -> None:
-        """Take in a block, (B, t, U); what is not ``real``, (B, t), does not count."""
-        a, b = (array.reshape(*array.shape[:2], -1) for array in (a, b))
-        gap = self.sums.add(a, b, np.broadcast_to(real[..., np.newaxis], a.shape))
-        excess = gap
-        if self.relative:
-            excess = gap - self.relative * np.abs(np.nan_to_num(doubles(a)))
-        self.excess.append(excess.max(axis=-1))
-        self.units.append(excess.argmax(axis=-1))
-        self.largest = np.maximum(self.largest, gap.max(axis=(0, 1), initial=0.0))
-        sequence, step, unit = map(int, np.unravel_index(int(gap.argmax()), gap.shape))
-        top = float(gap[sequence, step, unit])
-        if top > (self.worst[0] if self.worst else 0.0):
-            self.worst = top, Place(sequence, step + first_step, unit)
 
 
 def _same_masks(a: Trace, b: Trace) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .difference_sums import Figures
+from .step_cosines import NO_STEP_TELLS, LeastCosine
 
 
 class Place(NamedTuple):
@@ -30,6 +31,7 @@ class TensorDifference:
         first: the first place beyond it, in the order in which the cell reads; None without one.
         worst: the place of the largest |Δ|.
         steps: how many steps, of all sequences, are beyond the tolerance.
+        cosine: between the two sides, by step; the least of them.
     """
 
     tensor: str
@@ -38,6 +40,7 @@ class TensorDifference:
     first: Place | None
     worst: Place | None
     steps: int
+    cosine: LeastCosine = NO_STEP_TELLS
 
     @property
     def same(self) -> bool:

@@ -63,6 +63,20 @@ class Tolerance:
         return allowed * max(1.0, scale)
 
 
+SQUARED = {4: (1e-15, 1e15), 8: (1e-150, 1e150)}
+"""By the bytes of a number, between which limits squares neither vanish nor overflow."""
+
+
+def plain_gap(reference: Array, other: Array) -> Array | None:
+    """|Δ| in the precision of both, where they have the same and all of it is finite."""
+    if reference.dtype != other.dtype or reference.dtype not in (np.float32, np.float64):
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.subtract(other, reference)
+        np.abs(gap, out=gap)
+    return gap if np.isfinite(gap.max(initial=0.0)) else None
+
+
 def doubles(array: Array) -> NDArray[np.float64]:
     """The numbers in float64; the conversion of a signalling NaN is no reason to warn."""
     with np.errstate(invalid="ignore"):
@@ -99,27 +113,43 @@ class Figures:
 
 
 class DifferenceSums:
-    """Gathers ``Figures`` from pieces of two arrays."""
+    """Gathers ``Figures`` from pieces of two arrays.
+
+    Attributes:
+        scale: the largest |reference| so far.
+        precision: bytes of the coarser side's numbers.
+        step_squares: ‖Δ‖² along the last axis of the latest piece, float64, where all of that
+            counts and is finite; else None.
+    """
 
     def __init__(self) -> None:
+        self.step_squares: Array | None = None
         self._quantiles = MagnitudeQuantiles()
-        self._sum = self._squares = self._largest = self._relative = self._scale = 0.0
+        self._sum = self._squares = self._largest = self._relative = self.scale = 0.0
         self._reference = np.zeros(3)  # count, sum and sum of squares of the finite reference
         self._flips = self._nonfinite = 0
-        self._precision = 8
+        self.precision = 8
 
     def add(self, reference: Array, other: Array, counted: NDArray[np.bool_]) -> Array:
         """Take in a piece.
 
         Args:
             reference, other: of the same shape.
-            counted: of that shape; what is false is left out.
+            counted: of that shape or broadcast to it; what is false is left out.
 
         Returns:
-            |Δ|, float64: 0 where both are the same NaN or infinity, infinite where just one is
-            finite or they are unlike, 0 where not counted.
+            |Δ|: 0 where both are the same NaN or infinity, infinite where just one is finite or
+            they are unlike, 0 where not counted. In the precision of both where they have the same
+            and all of it is finite, else float64.
         """
-        self._precision = min(self._precision, _precision(reference), _precision(other))
+        self.precision = min(self.precision, _precision(reference), _precision(other))
+        plain = plain_gap(reference, other) if counted.all() else None
+        self.step_squares = None
+        if plain is not None:
+            with np.errstate(over="ignore"):
+                self.step_squares = self._measure_plain(reference, other, plain)
+            return plain
+        counted = np.broadcast_to(counted, reference.shape)
         a, b = doubles(reference), doubles(other)
         with np.errstate(invalid="ignore", over="ignore"):
             gap = np.abs(b - a)
@@ -134,6 +164,39 @@ class DifferenceSums:
             gap[~counted] = 0.0
             self._measure(a[counted], gap[counted], flipped[counted], unlike[counted])
         return gap
+
+    def _measure_plain(self, a: Array, b: Array, gap: Array) -> Array:
+        """Take in a piece of which everything counts and is finite, in its own precision.
+
+        Sums along single steps are as exact as that, those of the steps are float64.
+
+        Returns:
+            ``step_squares``.
+        """
+        shape = gap.shape[:-1]
+        a, b, gap = (array.reshape(-1, array.shape[-1]) for array in (a, b, gap))
+        self._quantiles.add(gap)
+        sizes, values = np.abs(a), a.astype(np.float64)
+        flat, ones = values.ravel(), np.ones(values.shape[1])
+        self.scale = max(self.scale, float(sizes.max(initial=0.0)))
+        self._reference += [flat.size, (values @ ones).sum(), flat @ flat]
+        top = float(gap.max(initial=0.0))
+        if top == 0:
+            return np.zeros(shape)
+        self._largest = max(self._largest, top)
+        small, large = SQUARED[gap.dtype.itemsize]
+        some = gap if small < top < large else gap.astype(np.float64)
+        self._sum += float((some @ ones.astype(some.dtype)).sum(dtype=np.float64))
+        squares = np.einsum("nu,nu->n", some, some).astype(np.float64)
+        self._squares += float(squares.sum())
+        if least_is_small := float(sizes.min()) < SMALLEST_REFERENCE:
+            np.maximum(sizes, SMALLEST_REFERENCE, out=sizes)
+        relative = np.divide(gap, sizes, out=sizes)
+        self._relative = max(self._relative, float(relative.max()))
+        # Where signs differ, |Δ| is at least |a|.
+        flips = slice(None) if least_is_small else np.flatnonzero(relative > 0.99)
+        self._flips += int(np.count_nonzero(flat[flips] * b.ravel()[flips] < 0))
+        return np.asarray(squares.reshape(shape))
 
     def _measure(
         self, a: Array, gap: Array, flipped: NDArray[np.bool_], unlike: NDArray[np.bool_]
@@ -151,7 +214,7 @@ class DifferenceSums:
             relative = gap / np.maximum(size, SMALLEST_REFERENCE)
             self._squares += float(gap @ gap)
             self._reference += [size.size, a.sum(), a @ a]
-        self._scale = max(self._scale, float(size.max(initial=0.0)))
+        self.scale = max(self.scale, float(size.max(initial=0.0)))
         self._relative = max(self._relative, float(relative.max(initial=0.0)))
 
     def figures(self) -> Figures:
@@ -166,8 +229,8 @@ class DifferenceSums:
             sign_flips=self._flips,
             nonfinite=self._nonfinite,
             values=count,
-            scale=self._scale,
-            precision=self._precision,
+            scale=self.scale,
+            precision=self.precision,
         )
 
     def _rmse(self) -> float:

@@ -117,6 +117,21 @@ class PackedFeatures:
             found += _ONES[packed[:, column] & mask[column]]
         return found
 
+    def drop_short_runs(self, longest: int) -> None:
+        """Turn off what is on for ``longest`` steps in a row or fewer; beyond the ends all is off.
+
+        On is what begins a long enough run, and what follows it within that run's length.
+        """
+        whole = self._joined()
+        empty = np.zeros((longest, whole.shape[1]), np.uint8)
+        begins = np.concatenate((whole, empty))
+        for count in _halves(longest):  # bits of all features at once
+            begins[: len(begins) - count] &= begins[count:]
+        kept = begins[: len(whole)].copy()
+        for count in _halves(longest):
+            kept[count:] |= kept[:-count]
+        self._whole, self._pieces = kept, [kept]
+
     def _joined(self) -> NDArray[np.uint8]:
         if self._whole is None:
             width = (self._features + 7) // 8
@@ -124,6 +139,15 @@ class PackedFeatures:
             self._whole = np.concatenate(self._pieces) if self._pieces else empty
             self._pieces = [self._whole]
         return self._whole
+
+
+def _halves(longest: int) -> list[int]:
+    """By how much to shift, each time doubling, so that ``longest`` shifts by 1 are made up for."""
+    found, covered = [], 0
+    while covered < longest:
+        found.append(min(covered + 1, longest - covered))
+        covered += found[-1]
+    return found
 
 
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).sum(

@@ -62,9 +62,18 @@ def finite_rows(trace: Trace, real: NDArray[np.bool_]) -> NDArray[np.bool_]:
     finite = real
     for name in COMPUTED[1:]:
         array = trace.arrays.get(name)
-        if array is not None and not np.isfinite(array).all():
+        if array is not None:
             finite = finite & np.isfinite(array).all(axis=-1)
     return finite
+
+
+def all_finite(array: Array) -> bool:
+    """Whether every value is: then their squares have a finite sum, unless that overflows."""
+    flat = array.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.dot(flat, flat)):
+            return True
+    return bool(np.isfinite(flat).all())
 
 
 def first_nonfinite(
@@ -90,30 +99,36 @@ def first_nonfinite(
     )
     units = np.flatnonzero(~np.isfinite(values))
     value = "NaN" if np.isnan(values[units[0]]) else "infinity"
-    before = _before(trace, sequence, step, backward)
-    hint = _hint(trace, tensor, value, before)
+    c, h = (_before(trace, state, sequence, step) for state in "ch")
+    before = float(np.abs(c).max())
+    held = not (np.isfinite(c).all() and np.isfinite(h).all())
+    hint = _hint(trace, tensor, value, before, held)
     cut = cut_of(trace.meta, trace.arrays["c"].shape[2])
     numbers = tuple(cut.number(int(unit), tensor) for unit in units)
     place = (source, sequence, step + first_step, tensor, numbers, value)
     return NonFinite(cell, *place, before, hint)
 
 
-def _before(trace: Trace, sequence: int, step: int, backward: bool) -> float:
-    """The largest |c| of the step that was read before; 0 where it is not known."""
-    other = step + 1 if backward else step - 1
-    c = trace.arrays.get("c")
-    if c is None:
-        return 0.0
-    inside = 0 <= other < c.shape[1]
-    values: Array | None = c[sequence, other] if inside else None
-    if values is None and "initial_c" in trace.arrays:
-        values = trace.arrays["initial_c"][sequence]
-    return 0.0 if values is None else float(np.abs(values).max())
+def _before(trace: Trace, name: str, sequence: int, step: int) -> Array:
+    """h or c of the step that was read before, or the initial one; nothing where not known."""
+    other = step + 1 if trace.meta.get("direction") == "backward" else step - 1
+    array, initial = trace.arrays.get(name), trace.arrays.get(f"initial_{name}")
+    if array is not None and 0 <= other < array.shape[1]:
+        return np.asarray(array[sequence, other])
+    return np.zeros(1) if initial is None else np.asarray(initial[sequence])
 
 
-def _hint(trace: Trace, tensor: str, value: str, before: float) -> str:
+def _hint(trace: Trace, tensor: str, value: str, before: float, held: bool) -> str:
+    """What may explain the first value that is not finite.
+
+    Args:
+        before: the largest |c| of the step before.
+        held: whether the state before was not finite: then no step made it so.
+    """
     if tensor == "x":
         return "the layer's input held it already"
+    if held:
+        return "the initial state held it already"
     activations = [str(trace.meta.get(key, "")) for key in ("activation", "recurrent_activation")]
     unbounded = [name for name in activations if name and name.split(" ")[0] not in BOUNDED]
     if unbounded and (value == "infinity" or before > 1e6):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import InputError, NoSuchNameError, UnsupportedFeatureError
+from ..errors import InputError, NoSuchNameError, UnsupportedFeatureError, numbered
 from ..model import GATES, PEEPHOLES, Array, LstmCell
 from ..traces import Trace
 from .cell_inputs import read_input
@@ -128,6 +128,8 @@ def split_gate(
         raise InputError(f"step {step} of sequence {sequence} is masked: no gate was applied")
     column = GATES.index(gate) * held.units + unit
     x = read_input(cells, name, step, held.input_size)[sequence]
+    before = ["initial_h"] + (["initial_c"] if "c" in trace.arrays else [])
+    cell.require([name for name in before if name not in trace.arrays])
     h = trace.arrays["initial_h"][sequence]
     terms = [*_terms("x", x, held.kernel[:, column]), *_terms("h", h, _recurrent(held, column))]
     terms += _peephole(held, gate, unit, trace, sequence)
@@ -183,10 +185,10 @@ def _check(
         )
     for what, number, count in (("unit", unit, cell.units), ("sequence", sequence, cell.sequences)):
         if not 0 <= number < count:
-            raise InputError(f"{what} {number}: there are {what}s 0 to {count - 1}")
+            raise InputError(f"{what} {number}: the trace has {numbered(what, count)}")
     length = cell.steps if cell.lengths is None else int(cell.lengths[sequence])
     if not 0 <= step < length:
-        raise InputError(f"step {step}: sequence {sequence} has steps 0 to {length - 1}")
+        raise InputError(f"step {step}: sequence {sequence} has {numbered('step', length)}")
 
 
 def _terms(source: Source, values: Array, weights: Array) -> Iterator[Term]:

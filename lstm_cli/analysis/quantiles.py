@@ -22,25 +22,21 @@ class MagnitudeQuantiles:
     """
 
     def __init__(self) -> None:
-        self._kept: list[NDArray[np.float64]] = []
+        self._kept: list[Array] = []
         self._counts: NDArray[np.int64] | None = None
         self.count = 0
 
     def add(self, values: Array) -> None:
-        """Take in values of any shape."""
-        flat = np.asarray(values, np.float64).ravel()
-        if np.isnan(flat).any():
-            flat = np.where(np.isnan(flat), np.inf, flat)
-        self.count += flat.size
-        if self._counts is not None:
-            self._counts += _histogram(flat)
+        """Take in values of any shape, which are not changed afterwards."""
+        self._kept.append(values.ravel())
+        self.count += values.size
+        if self.count <= EXACT_VALUES:
             return
-        self._kept.append(flat)
-        if self.count > EXACT_VALUES:
+        if self._counts is None:
             self._counts = np.zeros(_BINS, np.int64)
-            for piece in self._kept:
-                self._counts += _histogram(piece)
-            self._kept = []
+        for piece in self._kept:
+            np.add.at(self._counts, _places(piece), 1)
+        self._kept = []
 
     def quantile(self, fraction: float) -> float:
         """The smallest value that at least ``fraction`` of all do not exceed; 0 where none are.
@@ -50,7 +46,7 @@ class MagnitudeQuantiles:
         if not self.count:
             return 0.0
         if self._counts is None:
-            values = np.concatenate(self._kept)
+            values = _without_nan(np.concatenate(self._kept).astype(np.float64))
             if fraction == 0.5:
                 return float(np.median(values))
             return float(np.quantile(values, fraction, method="inverted_cdf"))
@@ -59,7 +55,12 @@ class MagnitudeQuantiles:
         return float((bits << np.uint32(_DROPPED_BITS)).view(np.float32))
 
 
-def _histogram(values: NDArray[np.float64]) -> NDArray[np.int64]:
+def _places(values: Array) -> Array:
+    """In which bin each value is."""
     with np.errstate(over="ignore", under="ignore"):
-        bits = values.astype(np.float32).view(np.uint32) >> np.uint32(_DROPPED_BITS)
-    return np.bincount(bits, minlength=_BINS)[:_BINS].astype(np.int64)
+        single = _without_nan(values.astype(np.float32, copy=False))
+    return np.asarray(single.view(np.int32) >> _DROPPED_BITS)
+
+
+def _without_nan(values: Array) -> Array:
+    return np.where(np.isnan(values), np.inf, values) if np.isnan(values).any() else values

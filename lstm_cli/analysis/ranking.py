@@ -7,34 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, UsageError
+from ..errors import UsageError
 from ..model import Array
 from ..traces import STEP_TENSORS
-from .association import (
-    Separation,
-    autocorrelation,
-    class_means,
-    correlations,
-    effective_count,
-    mean_gap,
-    pair_gaps,
-    pairs_at,
-    ranks,
-    spearman,
-)
+from .association import Separation, class_means, mean_gap, pair_gaps
 from .cells import TracedCell
 from .difference import Side, side_cells
-from .labelled_steps import LabelledSteps, labelled_steps
-
-Kind = Literal["number", "yes/no", "class"]
-KINDS: tuple[Kind, ...] = ("number", "yes/no", "class")
+from .label_codes import Coded, Kind, code_labels, fitted_labels
+from .labelled_steps import LabelledSteps, labelled_groups
+from .lagged import autocorrelation, correlations, effective_count, pairs_at
+from .precision import NEAR_ZERO
+from .rank_order import LabelRanks, spearman
+from .responses import Response, check_responses, responses
 
 LONGEST_LAG = 10
-MOST_CLASSES = 200
 RANKED_TENSORS = ("h", "c")
 
 
@@ -48,10 +38,12 @@ class Association:
         strength: what the order is by, larger is better; NaN for a unit that never changes.
         figures: by name. For numbers ``r`` at the best ``lag``, ``r_0`` without lag, Spearman's
             ``rho`` at the best lag, the pairs ``n`` and ``effective_n``; for yes/no ``auc``,
-            the standardised mean gap ``d``, ``accuracy`` of the best ``threshold`` and whether
-            values ``above`` it say yes; for classes ``score``.
+            the standardised mean gap ``d``, the average precision ``ap`` of large values, or of
+            small ones where the AUC is below 0.5, ``accuracy`` of the best ``threshold`` and
+            whether values ``above`` it say yes; for classes ``score``.
         means: of the unit in each class, by label; for yes/no and classes.
         class_scores: for each class the part of the score in which it takes part.
+        responses: how the unit changes at the steps of each class, where that was asked for.
     """
 
     cell: str
@@ -61,6 +53,7 @@ class Association:
     figures: Mapping[str, float]
     means: Mapping[str, float] = field(default_factory=dict)
     class_scores: Mapping[str, float] = field(default_factory=dict)
+    responses: Mapping[str, Response] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +64,10 @@ class Ranking:
         kind: what the label was taken for.
         rows: the units.
         steps: how many steps were counted, or sequences where each has one label.
-        labels: the classes with their counts, for yes/no and classes; for yes/no the second one
-            is yes.
+        labels: the classes and how many steps counted of each, for yes/no and classes; for yes/no
+            the second one is yes.
         longest_lag: of the scan, for numbers.
+        near_zero: for yes/no, below which magnitude values count as 0 in ``ap``.
     """
 
     kind: Kind
@@ -81,6 +75,7 @@ class Ranking:
     steps: int
     labels: Mapping[str, int]
     longest_lag: int
+    near_zero: float = NEAR_ZERO
 
 
 def rank(
@@ -90,11 +85,18 @@ def rank(
     tensors: Sequence[str] = RANKED_TENSORS,
     kind: Kind | None = None,
     longest_lag: int = LONGEST_LAG,
+    near_zero: float = NEAR_ZERO,
+    response: bool = False,
 ) -> Ranking:
     """Order units by how well they follow a label: correlation, AUC or distance of class means.
 
     Masked steps, steps beyond the end of a sequence and steps whose label is NaN or empty text do
-    not count. p-values are not given: successive steps are not independent.
+    not count, nor those at which a unit of the tensor is NaN or infinite. p-values are not given:
+    successive steps are not independent.
+
+    Ranks need all steps of a unit at once. Of a trace in a file as many units are held as
+    ``labelled_steps.GROUP_BYTES`` has room for, and the tensor is read once for each such group;
+    beside them stand some numbers a step. A trace in memory stays there.
 
     Args:
         trace: of one run, or several runs of the same model.
@@ -104,139 +106,114 @@ def rank(
         kind: what the label is; None: text and numbers of two values are yes/no, other numbers are
             numbers, other text is classes.
         longest_lag: how far, in steps, a unit may be behind the label, or ahead of it.
+        near_zero: for yes/no, below which magnitude values count as 0 in the average precision.
+        response: of each unit also how h or c changes at the steps of each class.
+
+    Returns:
+        The units in order with their figures, and what the labels were taken for.
 
     Raises:
         InputError: if labels do not fit the steps, or say the same everywhere.
-        UsageError: if a tensor has no steps, or the kind does not go with the labels.
+        UsageError: if a tensor has no steps, or the kind does not go with the labels; if there
+            are no responses to numbers, of gates, or to the labels of whole sequences.
     """
+    if not near_zero >= 0:
+        raise UsageError(f"near zero: expected 0 or more, found {near_zero:g}")
     runs: list[Any] = list(trace) if isinstance(trace, list | tuple) else [trace]
     given = list(target) if isinstance(trace, list | tuple) else [target]
     unknown = [name for name in tensors if name not in STEP_TENSORS or name == "mask"]
     if unknown:
         raise UsageError(f"'{unknown[0]}' has no units and steps; choose h, c, i, f, g or o")
     cells = [side_cells(run) for run in runs]
-    fitted = [_fitted(np.asarray(own), run) for own, run in zip(given, cells, strict=True)]
-    coded = _code(fitted, kind)
+    fitted = [fitted_labels(np.asarray(own), run) for own, run in zip(given, cells, strict=True)]
+    coded = code_labels(fitted, kind)
+    if response:
+        check_responses(coded.kind, tensors, coded.arrays)
     lag = longest_lag if coded.kind == "number" and all(a.ndim > 1 for a in coded.arrays) else 0
     rows: list[Association] = []
-    steps = 0
+    steps, counts = 0, np.zeros(len(coded.names), np.intp)
     for tensor in tensors:
         found: list[Association] = []
         for name in cells[0]:
-            own = [run[name].read(tensors=(tensor,)) for run in cells]
-            series = _known(labelled_steps(own, coded.arrays, tensor, lag))
-            steps = max(steps, int(series.real.sum()))
-            found += list(_RATERS[coded.kind](series, name, tensor, coded.names, lag))
+            own = [run[name] for run in cells]
+            for first, series in labelled_groups(own, coded.arrays, tensor, lag):
+                chosen = series.labelled
+                steps = max(steps, int(chosen.sum()))
+                if coded.names:
+                    own_counts = np.bincount(series.labels[chosen].astype(np.intp))
+                    counts[: len(own_counts)] = own_counts
+                rated = _RATERS[coded.kind](series, name, tensor, coded.names, lag, near_zero)
+                found += [replace(row, unit=first + row.unit) for row in rated]
         rows += _ordered(found) if coded.kind == "class" else found
     rows = rows if coded.kind == "class" else _ordered(rows)
+    if response:
+        rows = _with_responses(rows, cells, coded)
     cuts = {name: cell.cut for name, cell in cells[0].items()}
     rows = [replace(row, unit=cuts[row.cell].number(row.unit, row.tensor)) for row in rows]
-    return Ranking(coded.kind, tuple(rows), steps, coded.counts, lag)
+    labels = dict(zip(coded.names, counts.tolist(), strict=True))
+    return Ranking(coded.kind, tuple(rows), steps, labels, lag, near_zero)
+
+
+def _with_responses(
+    rows: Sequence[Association], cells: Sequence[Mapping[str, TracedCell]], coded: Coded
+) -> list[Association]:
+    told = {
+        (name, tensor): responses([run[name] for run in cells], coded.arrays, tensor, coded.names)
+        for name, tensor in dict.fromkeys((row.cell, row.tensor) for row in rows)
+    }
+    return [replace(row, responses=told[row.cell, row.tensor][row.unit]) for row in rows]
 
 
 def _ordered(rows: Sequence[Association]) -> list[Association]:
     return sorted(rows, key=lambda row: (np.isnan(row.strength), -np.nan_to_num(row.strength)))
 
 
-def _fitted(labels: Array, cells: Mapping[str, TracedCell]) -> Array:
-    """The labels as (B, T) or (B,).
-
-    Raises:
-        InputError: if they are neither.
-    """
-    cell = next(iter(cells.values()))
-    sequences, steps = cell.sequences, cell.steps
-    if labels.ndim == 3 and labels.shape[2] == 1:
-        labels = labels[..., 0]
-    if labels.ndim == 2 and labels.shape[1] == 1 and steps > 1:
-        labels = labels[:, 0]
-    if labels.shape == (sequences, steps):
-        return labels
-    first = cell.cut.first_step
-    if (first or cell.cut.ends_early) and labels.ndim in (1, 2) and labels.shape[-1] > steps:
-        labels = labels[..., first : first + steps]
-        if labels.shape == (sequences, steps):
-            return labels
-    if labels.shape == (steps,) and sequences == 1:
-        return labels[np.newaxis]
-    if labels.shape == (sequences,):
-        return labels
-    shape = f"({', '.join(map(str, labels.shape))}{',' if labels.ndim == 1 else ''})"
-    expected = f"({steps},)" if sequences == 1 else f"({sequences}, {steps}) or ({sequences},)"
-    raise InputError(f"target: expected a label for each step, {expected}; found {shape}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Coded:
-    """Labels as numbers, NaN where there is none; of classes their numbers."""
-
-    kind: Kind
-    arrays: list[Array]
-    names: tuple[str, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-
-def _code(labels: Sequence[Array], kind: Kind | None) -> _Coded:
-    """Labels as what they are."""
-    flat = np.concatenate([array.ravel() for array in labels])
-    is_text = flat.dtype.kind not in "biuf"
-    known = flat != "" if is_text else np.isfinite(flat.astype(np.float64))
-    values, counts = np.unique(flat[known], return_counts=True)
-    if len(values) < 2:
-        said = f"'{values[0]}'" if len(values) else "nothing"
-        raise InputError(f"target: every step says {said}; expected at least two values")
-    found: Kind = "yes/no" if len(values) == 2 else ("class" if is_text else "number")
-    chosen = kind or found
-    if chosen == "number":
-        if is_text:
-            raise UsageError(f"target: '{values[0]}' is no number; leave out the kind")
-        return _Coded(chosen, [array.astype(np.float64) for array in labels])
-    if chosen == "yes/no" and len(values) != 2:
-        raise UsageError(f"target: yes/no has two values, this has {len(values)}")
-    if len(values) > MOST_CLASSES:
-        raise InputError(
-            f"target: {len(values)} classes, more than {MOST_CLASSES}; expected numbers, or fewer"
-        )
-    names = tuple(str(value) if is_text else f"{value:g}" for value in values)
-    codes = []
-    for array in labels:
-        known = array != "" if is_text else np.isfinite(array.astype(np.float64))
-        codes.append(np.where(known, np.searchsorted(values, array), np.nan))
-    return _Coded(chosen, codes, names, dict(zip(names, map(int, counts), strict=True)))
-
-
-def _known(series: LabelledSteps) -> LabelledSteps:
-    """Without the steps that have no label."""
-    return LabelledSteps(series.values, series.labels, series.real & ~np.isnan(series.labels))
-
-
 def _rate_numbers(
-    series: LabelledSteps, cell: str, tensor: str, names: Sequence[str], longest: int
+    series: LabelledSteps,
+    cell: str,
+    tensor: str,
+    names: Sequence[str],
+    longest: int,
+    near_zero: float,
 ) -> Iterator[Association]:
     lags = sorted(range(-longest, longest + 1), key=lambda lag: (abs(lag), lag < 0))
-    r = np.array([correlations(series, lag) for lag in lags])  # (lags, U)
+    r = correlations(series, longest)[[longest + lag for lag in lags]]  # (lags, U)
     sizes = np.where(np.isnan(r), -1.0, np.abs(r))
+    best_lags = sizes.argmax(axis=0)
     units, label = autocorrelation(series)
-    beside = {}
-    for unit, best in enumerate(sizes.argmax(axis=0)):
-        if best not in beside:
-            there, real, own = pairs_at(series, lags[best])
-            beside[best] = there, real, ranks(own)
-        there, real, label_ranks = beside[best]
-        x = series.values[there, unit][real]
+    ordered, counts = _spearman_at(series, [lags[best] for best in best_lags])
+    for unit, best in enumerate(best_lags):
         figures = {
             "r": float(r[best, unit]),
             "lag": float(lags[best]),
             "r_0": float(r[0, unit]),
-            "rho": spearman(x, label_ranks),
-            "n": float(len(x)),
-            "effective_n": effective_count(len(x), float(units[unit]), label),
+            "rho": ordered[unit],
+            "n": float(counts[unit]),
+            "effective_n": effective_count(counts[unit], float(units[unit]), label),
         }
         yield Association(cell, tensor, unit, abs(figures["r"]), figures)
 
 
+def _spearman_at(series: LabelledSteps, lags: Sequence[int]) -> tuple[list[float], list[int]]:
+    """Spearman's ρ of each unit at its lag, and the number of pairs."""
+    labels = LabelRanks(series.labels)
+    rho, counts = [float("nan")] * len(lags), [0] * len(lags)
+    for lag in set(lags):
+        here, there, real = pairs_at(series, lag)
+        beside = labels.among(here, real)
+        for unit in (unit for unit, own in enumerate(lags) if own == lag):
+            rho[unit] = spearman(series.values[there, unit][real], beside)
+            counts[unit] = len(beside)
+    return rho, counts
+
+
 def _rate_yes_no(
-    series: LabelledSteps, cell: str, tensor: str, names: Sequence[str], longest: int
+    series: LabelledSteps,
+    cell: str,
+    tensor: str,
+    names: Sequence[str],
+    longest: int,
+    near_zero: float,
 ) -> Iterator[Association]:
     values, labels = series.counted()
     positive = labels > 0
@@ -249,6 +226,7 @@ def _rate_yes_no(
         figures = {
             "auc": area,
             "d": mean_gap(own, positive),
+            "ap": separation.average_precision(near_zero, above=not area < 0.5),
             "accuracy": accuracy,
             "threshold": threshold,
             "above": float(above),
@@ -259,7 +237,12 @@ def _rate_yes_no(
 
 
 def _rate_classes(
-    series: LabelledSteps, cell: str, tensor: str, names: Sequence[str], longest: int
+    series: LabelledSteps,
+    cell: str,
+    tensor: str,
+    names: Sequence[str],
+    longest: int,
+    near_zero: float,
 ) -> Iterator[Association]:
     values, labels = series.counted()
     means = class_means(values, labels.astype(np.intp), len(names))

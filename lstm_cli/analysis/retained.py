@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, numbered
 from ..model import Array
 from .cells import BLOCK_STEPS, TracedCell, real_steps
 from .unit_sums import Floats
@@ -146,10 +146,11 @@ def _length(cell: TracedCell, sequence: int) -> int:
 def _checked(cell: TracedCell, step: int, sequence: int) -> int:
     """The sequence's length."""
     if not 0 <= sequence < cell.sequences:
-        raise InputError(f"sequence {sequence}: there are sequences 0 to {cell.sequences - 1}")
+        there = numbered("sequence", cell.sequences)
+        raise InputError(f"sequence {sequence}: the trace has {there}")
     length = _length(cell, sequence)
     if not 0 <= step < length:
-        raise InputError(f"step {step}: sequence {sequence} has steps 0 to {length - 1}")
+        raise InputError(f"step {step}: sequence {sequence} has {numbered('step', length)}")
     return length
 
 

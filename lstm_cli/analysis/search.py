@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, UsageError
+from ..errors import InputError, UsageError, numbered
 from ..model import Array
 from ..traces import Trace
 from .cells import TracedCell, real_steps
@@ -41,14 +41,18 @@ class Features:
         quantile: instead of it, for each unit the quantile of its own |values| where the
             selection is.
         sides: whether ``above`` zero, ``below`` it, or ``both``, told apart.
+        blips: a unit that is on for so many steps in a row, or fewer, counts as off there.
     """
 
     tensor: str = "c"
     threshold: float = THRESHOLD
     quantile: float | None = None
     sides: Sides = "both"
+    blips: int = 0
 
     def __post_init__(self) -> None:
+        if self.blips < 0:
+            raise UsageError(f"blips: expected 0 or more, found {self.blips}")
         if not 0 < self.threshold < (1 if self.tensor == "c" else np.inf):
             raise UsageError(
                 f"threshold: expected above 0{' and below 1' if self.tensor == 'c' else ''}, "
@@ -122,9 +126,12 @@ class Finder:
             InputError: if no unit is on throughout the range.
         """
         start, stop = (step - self._cut.first_step for step in self._span)
+        for sequence in self._sequences if self._features.blips else ():
+            sequence.drop_short_runs(self._features.blips)
         chosen = select(self._sequences[self._sequence], start, stop, self._rules)
         if not chosen.any():
-            raise InputError(self._nothing_selected())
+            on = self._sequences[self._sequence].throughout(start, stop)
+            raise InputError(self._nothing_selected(int(on.sum())))
         best, candidates = match(self._sequences, chosen, self._rules)
         size = int(chosen.sum())
         hits = []
@@ -143,6 +150,7 @@ class Finder:
             self._steps,
             lengths_of(candidates),
             lengths_of([m for m in candidates if m.shared == size]),
+            self._features.blips,
         )
 
     @property
@@ -157,7 +165,7 @@ class Finder:
         start, stop = self._span
         if not 0 <= self._sequence < cell.sequences:
             raise InputError(
-                f"there are sequences 0 to {cell.sequences - 1}, none number {self._sequence}"
+                f"sequence {self._sequence}: the trace has {numbered('sequence', cell.sequences)}"
             )
         steps = cell.steps if cell.lengths is None else int(cell.lengths[self._sequence])
         if self._most_steps is not None and stop > self._most_steps:
@@ -168,8 +176,7 @@ class Finder:
         first = cell.cut.first_step
         if not first <= start < stop <= first + steps:
             raise InputError(
-                f"the sequence has steps {first} to {first + steps - 1}, the range is "
-                f"{start}:{stop}"
+                f"the sequence has {numbered('step', steps, first)}, the range is {start}:{stop}"
             )
 
     def _thresholds(self, cell: TracedCell) -> NDArray[np.float64]:
@@ -189,6 +196,8 @@ class Finder:
         return np.where(bounds > 0, bounds, np.inf)
 
     def _shown_threshold(self, unit: int) -> float:
+        if self._features.quantile is None:
+            return self._features.threshold
         bounds = np.zeros(0) if self._bounds is None else self._bounds
         bound = float(bounds[unit])
         return float(np.tanh(bound)) if self._features.tensor == "c" else bound
@@ -210,17 +219,22 @@ class Finder:
         pairs = [(int(k) % width, self._signs[int(k) // width]) for k in np.flatnonzero(chosen)]
         return tuple(sorted(pairs))
 
-    def _nothing_selected(self) -> str:
-        start, stop = self._span
-        outside = [
+    def _nothing_selected(self, throughout: int) -> str:
+        (start, stop), name = self._span, self._features.tensor
+        if not throughout:
+            return (
+                f"no unit of {name} is on throughout {start}:{stop}; a lower threshold or a "
+                "shorter range may help"
+            )
+        outside = " and the ".join(
             f"{count} step{'s' if count > 1 else ''} {where}"
             for count, where in ((self._rules.left, "before"), (self._rules.right, "after"))
             if count
-        ]
-        off = f" and off in the {' and the '.join(outside)}" if outside else ""
+        )
+        units = f"units of {name}" if throughout > 1 else f"unit of {name}"
         return (
-            f"no unit of {self._features.tensor} is on throughout {start}:{stop}{off}; a lower "
-            "threshold or fewer steps outside may help"
+            f"of {throughout} {units} on throughout {start}:{stop} none is off in the {outside}; a "
+            "higher threshold or fewer steps outside may help"
         )
 
 
@@ -233,6 +247,7 @@ def find(
     threshold: float = THRESHOLD,
     quantile: float | None = None,
     sides: Sides = "both",
+    blips: int = 0,
     left: int = 1,
     right: int = 0,
     shortest: int = 2,
@@ -256,18 +271,22 @@ def find(
         quantile: instead of it, for each unit the quantile of its own |values| in the first trace;
             of 50,000 steps evenly spaced where that has more.
         sides: whether units count that are on ``above`` zero, ``below`` it, or ``both``.
+        blips: a unit that is on for so many steps in a row, or fewer, counts as off there.
         left, right: how many steps before and after the range a selected unit must be off.
         shortest: the least number of steps of a match.
         exactly: the one number of steps of a match.
         matches: how many to return.
         fast: look at the first 500,000 steps alone, and compare 1,000 runs instead of 10,000.
 
+    Returns:
+        The hits, best first, the selected units, and how long the candidates were.
+
     Raises:
         InputError: if the range is not in the sequence, or no unit is on throughout it.
         UsageError: if a number is out of its range, or a trace has several cells.
     """
     rules = Rules(left, right, shortest, exactly, FAST_CANDIDATES if fast else 10_000, matches)
-    features = Features(tensor, threshold, quantile, sides)
+    features = Features(tensor, threshold, quantile, sides, blips)
     finder = Finder(span, sequence, features, rules, FAST_STEPS if fast else None)
     several = isinstance(trace, list | tuple | Iterator)
     runs: Iterable[Any] = trace if several else [trace]  # type: ignore[assignment]

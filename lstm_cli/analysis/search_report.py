@@ -41,6 +41,7 @@ class Found:
         steps: how many were searched.
         lengths: how many candidates have each length.
         strict_lengths: the same of those that share every selected unit.
+        blips: for how many steps in a row a unit has to be on, less one, to count as on.
     """
 
     hits: tuple[Hit, ...]
@@ -50,3 +51,4 @@ class Found:
     steps: int
     lengths: dict[int, int]
     strict_lengths: dict[int, int]
+    blips: int = 0

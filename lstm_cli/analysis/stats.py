@@ -10,12 +10,13 @@ import numpy as np
 
 from ..errors import InputError
 from ..traces import Trace, Traces
-from .cell_figures import LABELS, CellStats
+from .cell_figures import GATES, LABELS, CellStats
 from .cell_stats import NEEDED, CellSums
 from .cells import AnyTrace, cells_of
 from .conditions import Condition, parse_conditions
 from .cutoffs import Cutoffs
 from .nonfinite import NonFinite
+from .timescale import quantiles
 
 FIGURES = (
     *LABELS,
@@ -72,7 +73,7 @@ class Stats:
             bad = cell.nonfinite_steps
             values["nonfinite"] = bad / (bad + cell.counted)
             values["timescale"] = float(cell.quantiles[2])
-            values["effective"] = float(np.sort(cell.effective)[(cell.units - 1) // 2])
+            values["effective"] = float(quantiles(cell.effective, (0.5,))[0])
             for figure, value in values.items():
                 found.setdefault(figure, {})[name] = value
         return found
@@ -193,7 +194,9 @@ def cell_facts(cell: CellStats) -> dict[str, Any]:
         "nonfinite_steps": cell.nonfinite_steps,
         "shares": cell.shares(),
         "saturation": {
-            tensor: {"left": float(sides.left.mean()), "right": float(sides.right.mean())}
+            tensor: {
+                side: float(getattr(sides, side).mean()) for side in saturation_figures(tensor)
+            }
             for tensor, sides in cell.saturation.items()
         },
         "timescale_quantiles": [float(value) for value in cell.quantiles],
@@ -205,12 +208,18 @@ def cell_facts(cell: CellStats) -> dict[str, Any]:
     }
 
 
+def saturation_figures(tensor: str) -> tuple[str, ...]:
+    """What there is of ``Saturation`` for a tensor."""
+    of_gates = ("rail", "distance") if tensor in GATES else ()
+    return ("left", "right", *of_gates, *(("distance",) if tensor == "g" else ()))
+
+
 def unit_facts(cell: CellStats, unit: int) -> dict[str, Any]:
     """One unit, by name."""
     saturation = {
         f"{tensor}_{side}": float(getattr(values, side)[unit])
         for tensor, values in cell.saturation.items()
-        for side in ("left", "right", *(("rail",) if tensor not in "gc" else ()))
+        for side in saturation_figures(tensor)
     }
     figures = (
         *("mean_f", "timescale", "effective", "half_life", "effective_half_life"),

@@ -9,6 +9,8 @@ models", ICLR 2021: T = -1 / ln f for a constant gate, and T = 1 / ln(1 + exp(-b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +48,24 @@ def effective_timescale(mean_log_f: Array) -> Floats:
 def half_life(steps: Array) -> Floats:
     """Steps until half of a memory is left, from its timescale: T ln 2."""
     return np.asarray(np.asarray(steps, np.float64) * np.log(2.0))
+
+
+def quantiles(values: Array, shares: Sequence[float]) -> Floats:
+    """Quantiles of values of which some may be infinite, in proportion between neighbours.
+
+    Args:
+        values: (N,).
+        shares: which quantiles, from 0 to 1.
+
+    Returns:
+        One for each share; infinity between a finite value and an infinite one.
+    """
+    ordered = np.sort(np.asarray(values, np.float64))
+    places = np.asarray(shares, np.float64) * (len(ordered) - 1)
+    below, above = ordered[np.floor(places).astype(int)], ordered[np.ceil(places).astype(int)]
+    with np.errstate(invalid="ignore"):
+        between = below + (above - below) * (places % 1)
+    return np.asarray(np.where(below == above, below, between))
 
 
 def bias_timescale(bias: Array, activation: Activation, input_bias: bool = False) -> Floats | None:

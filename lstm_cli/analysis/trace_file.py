@@ -99,6 +99,8 @@ def stored_cells(file: StoredTrace) -> dict[str, TracedCell]:
         name.rpartition("/")[0] for name in file.steps if base(name) in CELL_TENSORS
     )
     metas = file.meta.get("layers") or [file.meta]
+    if len(found) > len(metas):
+        raise InputError(f"'meta' has the facts of {len(metas)} of {len(found)} cells")
     order = {name: meta_number(metas, name) for name in found}
     names = sorted(found, key=lambda name: order[name])
     cut = {key: file.meta[key] for key in OF_A_CUT if key in file.meta}
@@ -116,5 +118,7 @@ def _stored_cell(file: StoredTrace, name: str, meta: Mapping[str, Any]) -> Trace
             if full.rpartition("/")[0] == prefix and base(full) not in LSTM_WEIGHTS:
                 others.setdefault(base(full), values)
     cell = TracedCell(name, meta, steps, with_lengths_from(others, meta))
+    if cell.lengths is not None:  # the trace may end before the sequence does
+        cell.others["lengths"] = cell.lengths.clip(max=cell.steps)
     cell.add_weights({n: a for n, a in file.others.items() if base(n) in LSTM_WEIGHTS})
     return cell

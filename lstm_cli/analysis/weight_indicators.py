@@ -16,15 +16,19 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UsageError
 from ..model import GATES, Array, Choice, Convention, LstmCell, Model, choose, in_part
-from .timescale import bias_timescale, half_life
+from .timescale import bias_timescale, half_life, quantiles
 from .unit_sums import Floats
 
 MOST_UNITS = 512
 """Units up to which the spectral radius is computed unless it is asked for; it takes their cube."""
 
 SILENT = 1e-6
-"""A feature is silent where its weights' norm is at most this, of max(1, largest norm)."""
+"""A feature is silent where its weights' norm is at most this, of max(1, largest norm); ours."""
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Of a gate's finite weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,9 @@ class GateIndicators:
         kernel_norms, recurrent_norms: least, median and largest norm of a unit's weights.
         kernel_zeros, recurrent_zeros: share of weights that are exactly 0.
         bias_range: least, median and largest bias; None without one.
+        kernel_quantiles, recurrent_quantiles: of its finite weights, at ``QUANTILES``; NaN where
+            none is finite.
+        nonfinite: share of its weights and biases that are NaN or infinite.
     """
 
     gate: str
@@ -49,6 +56,9 @@ class GateIndicators:
     kernel_zeros: float
     recurrent_zeros: float
     bias_range: tuple[float, float, float] | None
+    kernel_quantiles: tuple[float, ...]
+    recurrent_quantiles: tuple[float, ...]
+    nonfinite: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,9 +66,9 @@ class CellIndicators:
     """One cell.
 
     Attributes:
-        address, part: which.
+        layer, part: which.
         units: U.
-        gates: in the order i f g o.
+        gates: in the order i f g o; not one that is coupled to another and has no weights.
         bias_timescale: steps that a memory lasts at x = 0 and h = 0, (U,); None where the gate's
             activation is neither sigmoid nor hard sigmoid, or the cell has no bias.
         orthogonality_gap: ‖U Uᵀ - I‖ / √P of the whole recurrent kernel: 0 as Keras begins; None
@@ -68,10 +78,11 @@ class CellIndicators:
         bias_distance: root mean square of bias less fresh bias; None without one, or where fresh
             biases are drawn at random.
         silent_inputs: features whose weights are all (nearly) 0.
+        silent: up to which norm, of max(1, largest norm), that is so.
         fresh: whose initialisation it is compared with: ``Keras`` or ``PyTorch``; else empty.
     """
 
-    address: str
+    layer: str
     part: str
     units: int
     gates: tuple[GateIndicators, ...]
@@ -81,6 +92,7 @@ class CellIndicators:
     recurrent_spread: float | None
     bias_distance: float | None
     silent_inputs: tuple[int, ...]
+    silent: float
     fresh: str
 
     @property
@@ -92,8 +104,8 @@ class CellIndicators:
         """Everything, by name."""
         timescale, half = self.bias_timescale, self.bias_half_life
         names = (
-            *("address", "part", "units", "orthogonality_gap", "kernel_spread"),
-            *("recurrent_spread", "bias_distance", "silent_inputs", "fresh"),
+            *("layer", "part", "units", "orthogonality_gap", "kernel_spread"),
+            *("recurrent_spread", "bias_distance", "silent_inputs", "silent", "fresh"),
         )
         gates = [
             {name: getattr(gate, name) for name in GateIndicators.__slots__} for gate in self.gates
@@ -107,7 +119,7 @@ class CellIndicators:
 
 
 def weight_indicators(
-    model: Model, names: list[str], spectral: bool | None = None
+    model: Model, names: list[str], spectral: bool | None = None, silent: float = SILENT
 ) -> list[CellIndicators]:
     """The indicators of every LSTM cell, or of those in the layers and parts that names choose.
 
@@ -115,10 +127,14 @@ def weight_indicators(
         model: the model.
         names: addresses; none for every LSTM layer.
         spectral: whether to compute spectral radii; None for up to ``MOST_UNITS`` units.
+        silent: norm of a feature's weights, of max(1, largest norm), up to which it is silent.
 
     Raises:
         NoSuchNameError: if there is no such layer.
+        UsageError: if ``silent`` is below 0.
     """
+    if not silent >= 0:
+        raise UsageError(f"silent: expected 0 or more, found {silent:g}")
     chosen = [choose(model, name) for name in names] or [Choice(each) for each in model.lstm_layers]
     unique = {(id(choice.layer), choice.part): choice for choice in chosen}
     found = []
@@ -128,9 +144,8 @@ def weight_indicators(
             if isinstance(cell, LstmCell) and recurrent:
                 if in_part(name, part, recurrent) is not None:
                     wanted = cell.units <= MOST_UNITS if spectral is None else spectral
-                    found.append(
-                        cell_indicators(cell, layer.address, name, recurrent.convention, wanted)
-                    )
+                    way = recurrent.convention
+                    found.append(cell_indicators(cell, layer.address, name, way, wanted, silent))
     return found
 
 
@@ -140,30 +155,41 @@ def cell_indicators(
     part: str = "",
     convention: Convention = "keras",
     spectral: bool = True,
+    silent: float = SILENT,
 ) -> CellIndicators:
     """The indicators of one cell; see ``CellIndicators``."""
     with np.errstate(all="ignore"):  # weights that are not finite give figures that are not
-        return _indicators(cell, address, part, convention, spectral)
+        return _indicators(cell, address, part, convention, spectral, silent)
 
 
 def _indicators(
-    cell: LstmCell, address: str, part: str, convention: Convention, spectral: bool
+    cell: LstmCell,
+    address: str,
+    part: str,
+    convention: Convention,
+    spectral: bool,
+    silent: float,
 ) -> CellIndicators:
     kernel, recurrent = cell.kernel.astype(np.float64), cell.recurrent_kernel.astype(np.float64)
     fresh = {"keras": "Keras", "torch": "PyTorch"}.get(convention.split(" ")[0], "")
     spreads = _spreads(cell, fresh)
     row_norms = np.linalg.norm(kernel, axis=1)
-    silent = row_norms <= SILENT * max(1.0, float(np.max(row_norms)))
+    unused = row_norms <= silent * max(1.0, float(np.max(row_norms)))
     return CellIndicators(
         address,
         part,
         cell.units,
-        tuple(_gate(cell, kernel, recurrent, k, spectral) for k in range(len(GATES))),
+        tuple(
+            _gate(cell, kernel, recurrent, k, spectral)
+            for k, gate in enumerate(GATES)
+            if gate != cell.coupled
+        ),
         _bias_timescale(cell),
         _orthogonality_gap(recurrent) if fresh == "Keras" else None,
         *spreads,
         None if fresh != "Keras" or cell.bias is None else _bias_distance(cell.bias),
-        tuple(int(k) for k in np.flatnonzero(silent)),
+        tuple(int(k) for k in np.flatnonzero(unused)),
+        silent,
         fresh,
     )
 
@@ -184,12 +210,29 @@ def _gate(
         float(np.mean(weights == 0)),
         float(np.mean(loop == 0)),
         None if cell.bias is None else _range(cell.bias[columns]),
+        _quantiles(weights),
+        _quantiles(loop),
+        _nonfinite(weights, loop, None if cell.bias is None else cell.bias[columns]),
     )
 
 
 def _range(values: Array) -> tuple[float, float, float]:
-    least, median, largest = np.sort(values.astype(np.float64))[[0, (len(values) - 1) // 2, -1]]
+    least, median, largest = quantiles(values, (0.0, 0.5, 1.0))
     return float(least), float(median), float(largest)
+
+
+def _quantiles(weights: Array) -> tuple[float, ...]:
+    known = weights[np.isfinite(weights)]
+    if not len(known):
+        return (float("nan"),) * len(QUANTILES)
+    return tuple(map(float, np.quantile(known, QUANTILES)))
+
+
+def _nonfinite(*arrays: Array | None) -> float:
+    """Which share of all numbers is NaN or infinite."""
+    given = [array for array in arrays if array is not None]
+    bad = sum(int(np.count_nonzero(~np.isfinite(array))) for array in given)
+    return bad / sum(array.size for array in given)
 
 
 def _bias_timescale(cell: LstmCell) -> Floats | None:

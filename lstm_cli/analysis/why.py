@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..errors import InputError, NoSuchNameError, UsageError, listing
+from ..errors import InputError, NoSuchNameError, UsageError, listing, numbered
 from ..model import LstmCell, Model, choose
 from .cell_names import full_name
 from .cells import AnyTrace, TracedCell, cells_of
@@ -17,9 +17,11 @@ from .decomposition import (
     summarise_memory,
 )
 from .preactivation import GateSplit, split_gate
+from .readout_split import Activate, ReadoutSplit, split_readout
+from .readouts import find_readout, parse_readout
 from .retained import last_step
 
-Answer = MemorySplit | MemorySummary | GateSplit
+Answer = MemorySplit | MemorySummary | GateSplit | ReadoutSplit
 
 
 def why(
@@ -32,18 +34,36 @@ def why(
     cell: str | None = None,
     model: Model | None = None,
     span_share: float = SPAN_SHARE,
+    readout: int | str | None = None,
+    activate: Activate | None = None,
 ) -> Answer:
-    """Which steps wrote a memory, or what opened a gate; see ``lstm_cli.why``."""
+    """Which steps wrote a memory, what opened a gate, or what made an output; see ``lstm_cli.why``.
+
+    ``activate`` applies an activation; a readout needs it.
+    """
     cells = cells_of(trace)
     name = find_cell(cells, cell)
     if not 0 <= sequence < cells[name].sequences:
         raise InputError(
-            f"sequence {sequence}: there are sequences 0 to {cells[name].sequences - 1}"
+            f"sequence {sequence}: the trace has {numbered('sequence', cells[name].sequences)}"
         )
-    held, cut = cells[name], cells[name].cut
+    held, cut, asked = cells[name], cells[name].cut, step
     place = _place(held, step, sequence)
     step = place + cut.first_step
     _check_steps_before(held, place, sequence, gate)
+    if readout is not None:
+        if unit is not None or gate is not None:
+            raise UsageError("an output is a sum over all units; leave out the unit and the gate")
+        if model is None or activate is None:
+            raise UsageError(
+                "a trace does not hold the Dense layer behind the LSTM; give the model and its "
+                "input"
+            )
+        layer, row = parse_readout(readout)
+        found_layer = find_readout(model, str(held.meta.get("layer", "")), layer)
+        at = None if asked is None else place
+        weights_held = weights_of(model, held)
+        return split_readout(cells, name, weights_held, found_layer, row, at, sequence, activate)
     if gate is not None:
         if unit is None:
             raise UsageError(f"gate {gate} is asked for without a unit; say which (--unit)")
@@ -70,9 +90,7 @@ def _place(cell: TracedCell, step: int | None, sequence: int) -> int:
         return last_step(cell, sequence)
     first = cell.cut.first_step
     if not first <= step < first + count:
-        raise InputError(
-            f"step {step}: sequence {sequence} has steps {first} to {first + count - 1}"
-        )
+        raise InputError(f"step {step}: sequence {sequence} has {numbered('step', count, first)}")
     return step - first
 
 
@@ -105,16 +123,13 @@ def find_cell(cells: Mapping[str, TracedCell], name: str | None) -> str:
         if len(cells) > 1:
             raise UsageError(f"there are several cells; choose one (--cell): {listing(cells)}")
         return next(iter(cells))
-    found = [key for key in cells if key == name] or [
-        key for key in cells if key.endswith(f"/{name}")
-    ]
+    known = {key: full_name(held.meta) or key or "lstm" for key, held in cells.items()}
+    found = [key for key in cells if key == name]
+    found = found or [key for key, full in known.items() if ends_with(full, name)]
     if len(found) > 1:
         raise UsageError(f"'{name}' means several cells; choose one (--cell): {listing(found)}")
     if not found:
-        known = [key or full_name(held.meta) or "lstm" for key, held in cells.items()]
-        if len(cells) == 1 and ends_with(known[0], name):
-            return next(iter(cells))
-        raise NoSuchNameError("cell", name, known)
+        raise NoSuchNameError("cell", name, [key or full for key, full in known.items()])
     return found[0]
 
 

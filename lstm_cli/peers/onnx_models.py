@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..model import Array, Model
-from .frameworks import Returned, library, refusal
+from .frameworks import Results, Returned, labelled, library, refusal
 
 OUTPUTS = ("Y", "Y_h", "Y_c")
 
 
-def results(model: Model, inputs: Mapping[str, Array], layers: Sequence[str]) -> Returned:
+def results(model: Model, inputs: Mapping[str, Array], layers: Sequence[str]) -> Results:
     """What ONNX Runtime returns for the model and for those of ``layers`` in its main graph."""
     onnx, onnxruntime = library("onnx"), library("onnxruntime")
     try:
@@ -39,7 +39,7 @@ def results(model: Model, inputs: Mapping[str, Array], layers: Sequence[str]) ->
         found[""]["output" if len(own) == 1 else f"output_{k}"] = arrays[name]
     for name, (address, meaning) in probes.items():
         found.setdefault(address, {})[meaning] = arrays[name]
-    return found
+    return Results(labelled(onnxruntime), found)
 
 
 def _probes(onnx: Any, graph: Any, layers: Sequence[str]) -> Iterator[tuple[str, tuple[str, str]]]:

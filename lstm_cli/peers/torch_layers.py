@@ -8,10 +8,13 @@ from typing import Any
 
 from ..errors import InputError
 from ..model import Array, Model
-from .frameworks import Returned, library, refusal
+from .frameworks import INSTEAD, Results, Returned, labelled, library, refusal
+
+NORMALISED = ((".original0", ".original1"), ("_g", "_v"))
+"""How weight normalisation calls the length and direction of a weight, now and before 2.0."""
 
 
-def results(model: Model, inputs: Mapping[str, Array], layers: Sequence[str]) -> Returned:
+def results(model: Model, inputs: Mapping[str, Array], layers: Sequence[str]) -> Results:
     """What PyTorch's own layers return for one input that is batch first.
 
     The file is loaded with ``weights_only``: no code in it runs. Weights in half precision are
@@ -22,7 +25,7 @@ def results(model: Model, inputs: Mapping[str, Array], layers: Sequence[str]) ->
         return _results(model, inputs, layers)
 
 
-def _results(model: Model, inputs: Mapping[str, Array], layers: Sequence[str]) -> Returned:
+def _results(model: Model, inputs: Mapping[str, Array], layers: Sequence[str]) -> Results:
     torch = library("torch")
     try:
         loaded = torch.load(model.path, map_location="cpu", weights_only=True)
@@ -34,36 +37,57 @@ def _results(model: Model, inputs: Mapping[str, Array], layers: Sequence[str]) -
         tensors = _tensors(loaded, "" if address == "lstm" else f"{address}.")
         tensors = tensors or _tensors(loaded, f"{address}.")
         if not tensors:
-            raise InputError(f"torch finds no tensors of layer '{address}' in {model.path}")
+            raise InputError(
+                f"torch finds no plain tensors of layer '{address}' in {model.path}; {INSTEAD}"
+            )
         try:
             with torch.no_grad():
                 run = _run_cell if "weight_ih" in tensors else _run_lstm
                 found[address] = run(torch, _computable(torch, tensors), array)
         except Exception as error:
             raise refusal("torch", f"run layer '{address}'", error) from error
-    return found
+    return Results(labelled(torch), found)
 
 
 def _tensors(value: Any, prefix: str) -> dict[str, Any]:
-    """The tensors of a layer by their names in it, wherever their dictionary is."""
+    """The tensors of a layer by their names in it, wherever their dictionary is.
+
+    Those that weight normalisation split into length and direction keep the names that it gave.
+    """
     for mapping in _mappings(value):
         own = {
             str(key)[len(prefix) :]: tensor
             for key, tensor in mapping.items()
             if str(key).startswith(prefix)
         }
-        kept = {k: t for k, t in own.items() if k.startswith(("weight_", "bias_")) and "." not in k}
-        if any(key.startswith("weight_ih") for key in kept):
+        beginnings = ("weight_", "bias_", "parametrizations.weight_")
+        kept = {k: t for k, t in own.items() if k.startswith(beginnings)}
+        if any("weight_ih" in key for key in kept):
             return kept
     return {}
 
 
 def _computable(torch: Any, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Tensors of half precision as float32."""
-    return {
+    """Tensors of half precision as float32; normalised and pruned weights put together."""
+    found = {
         name: tensor if tensor.dtype == torch.float64 else tensor.float()
         for name, tensor in tensors.items()
     }
+    for length, direction in NORMALISED:
+        for name in [name for name in found if name.endswith(length)]:
+            stem = name.removesuffix(length)
+            whole = _of_length(torch, found.pop(stem + direction), found.pop(name))
+            found[stem.removeprefix("parametrizations.")] = whole
+    for name in [name for name in found if name.endswith("_mask")]:
+        stem = name.removesuffix("_mask")
+        found[stem] = found.pop(f"{stem}_orig") * found.pop(name)
+    return found
+
+
+def _of_length(torch: Any, direction: Any, length: Any) -> Any:
+    """A tensor whose norms over all axes in which ``length`` has one entry are ``length``."""
+    axes = [k for k in range(direction.ndim) if length.ndim == 0 or length.shape[k] == 1]
+    return direction * (length / torch.linalg.vector_norm(direction, dim=axes, keepdim=True))
 
 
 def _mappings(value: Any) -> Iterator[Mapping[Any, Any]]:

@@ -21,6 +21,10 @@ from .sources import ByteSource
 
 MOST_UNPACKED = 4 << 30
 """Bytes that compressed members may unpack to, all together."""
+TIGHT = 1100
+"""To how many bytes a packed one may unpack: deflate reaches 1032."""
+SMALL = 1 << 20
+"""Bytes up to which anything may unpack."""
 
 _BROKEN = (
     zipfile.BadZipFile,
@@ -104,7 +108,8 @@ def _check_sizes(members: list[zipfile.ZipInfo], source: ByteSource) -> None:
             )
     stored = [member for member in members if member.compress_type == zipfile.ZIP_STORED]
     packed = [member for member in members if member.compress_type != zipfile.ZIP_STORED]
-    if sum(member.file_size for member in stored) > size:
+    used = sum(m.file_size for m in stored) + sum(m.compress_size for m in packed)
+    if used > size:
         raise InputError(
             f"{source.name}: the archive declares more bytes than the file's {size}; "
             "it is damaged, write it again"
@@ -114,6 +119,11 @@ def _check_sizes(members: list[zipfile.ZipInfo], source: ByteSource) -> None:
         raise InputError(
             f"{source.name}: the arrays unpack to {unpacked / 2**30:.1f} GiB, and at most "
             f"{MOST_UNPACKED / 2**30:g} GiB are unpacked; save them with numpy.savez, uncompressed"
+        )
+    if unpacked > max(SMALL, TIGHT * sum(member.compress_size for member in packed)):
+        raise InputError(
+            f"{source.name}: the archive has {size} bytes and claims to unpack to {unpacked}, more "
+            "than it can; it is damaged, write it again"
         )
 
 
@@ -127,10 +137,10 @@ def read_member(
     """One array of an open archive; ``text`` as for ``read_npz``."""
     name = f"{source.name}, array '{member.filename.removesuffix('.npy')}'"
     with reporting(name), archive.open(member) as stream:
-        # No size: memory is taken as the bytes come, whatever the header says.
         values = ByteSource(name, stream, live=False)
         header = read_header(values, text=text)
         _check_member_size(header, member, name)
+        values.size = member.file_size  # which the packed bytes can unpack to
         return read_values(values, header, None if header.dtype.kind in "SU" else dtype)
 
 

@@ -6,6 +6,9 @@ Letters: B sequences, T time steps.
 from __future__ import annotations
 
 import zipfile
+import zlib
+from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any, BinaryIO, Protocol
 
@@ -18,6 +21,12 @@ from .npz import reporting
 from .sources import ByteSource
 
 Array = NDArray[Any]
+
+KEPT_BYTES = 24 << 20
+"""Less than the 32 MiB up to which glibc learns."""
+
+MOST_CHECKED = 16 << 20
+"""Bytes of a member up to which its checksum is compared."""
 
 _LOCAL_HEADER = 30
 """Bytes of a member's own header before its name; the lengths of name and extra stand last."""
@@ -44,23 +53,6 @@ class StepArray(Protocol):
         """The same with an axis of one sequence in front."""
 
 
-class Held:
-    """An array in memory, as a ``StepArray``."""
-
-    def __init__(self, array: Array) -> None:
-        self._array = array
-        self.shape, self.dtype = array.shape, array.dtype
-
-    def read(self, start: int, stop: int) -> Array:
-        return self._array[:, start:stop]
-
-    def whole(self) -> Array:
-        return self._array
-
-    def with_sequences(self) -> StepArray:
-        return Held(self._array[np.newaxis])
-
-
 class Stored:
     """An NPY array in a file, its values one after another from a certain byte on.
 
@@ -69,13 +61,21 @@ class Stored:
         name: for messages.
         header: of the array, in C order.
         start: the byte of the file at which the values begin.
+        checksum: compared before the first values are read.
         sequences: whether the first axis is that of sequences; without it the file holds one.
     """
 
     def __init__(
-        self, file: BinaryIO, name: str, header: NpyHeader, start: int, sequences: bool = True
+        self,
+        file: BinaryIO,
+        name: str,
+        header: NpyHeader,
+        start: int,
+        checksum: Checksum,
+        sequences: bool = True,
     ) -> None:
         self._file, self._name, self._header = file, name, header
+        self._checksum = checksum
         self._start, self._sequences = start, sequences
         self.shape = header.shape if sequences else (1, *header.shape)
         self.dtype = convert(np.empty(0, header.dtype), None).dtype
@@ -95,17 +95,79 @@ class Stored:
         return convert(block, None)
 
     def with_sequences(self) -> StepArray:
-        return Stored(self._file, self._name, self._header, self._start, False)
+        return Stored(
+            self._file, self._name, self._header, self._start, self._checksum, sequences=False
+        )
 
     def _fill(self, block: Array, first: int) -> None:
         """Read values from number ``first`` on into ``block``, which is C contiguous."""
         if not block.size:
             return
+        self._checksum.compare()
         self._file.seek(self._start + first * self._header.dtype.itemsize)
         # A buffered file fills all of it, or as much as there is.
         count = self._file.readinto(block.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
         if count < block.nbytes:
             raise InputError(f"{self._name}: the file ends within the array; write it again")
+
+
+class Packed:
+    """A compressed or column-wise array in an archive, as a ``StepArray``: read whole when used."""
+
+    def __init__(
+        self, header: NpyHeader, read: Callable[[], Array], sequences: bool = True
+    ) -> None:
+        self._header, self._read, self._sequences = header, read, sequences
+        self.shape = header.shape if sequences else (1, *header.shape)
+        self.dtype = convert(np.empty(0, header.dtype), None).dtype
+        self._held: Array | None = None
+
+    def read(self, start: int, stop: int) -> Array:
+        if self._held is None:
+            self._held = self.whole().reshape(self.shape)
+        return self._held[:, start:stop]
+
+    def whole(self) -> Array:
+        return self._read()
+
+    def with_sequences(self) -> StepArray:
+        return Packed(self._header, self._read, sequences=False)
+
+
+class Checksum:
+    """What an archive notes to recognise a damaged member by; the whole member is read for it.
+
+    That is done for members of at most ``MOST_CHECKED`` bytes, as it takes several times as long
+    as reading: a number that was changed in a larger one is not found, as in an .h5 file.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, start: int, member: zipfile.ZipInfo) -> None:
+        self._file, self._name, self._start = file, name, start
+        self._size, self._expected = member.file_size, member.CRC
+        self._compared = self._size > MOST_CHECKED
+
+    def compare(self) -> None:
+        """Compare it, the first time.
+
+        Raises:
+            InputError: if it is another.
+        """
+        if self._compared:
+            return
+        self._file.seek(self._start)
+        if zlib.crc32(self._file.read(self._size)) != self._expected:
+            raise InputError(f"{self._name}: its checksum is wrong, it is damaged; write it again")
+        self._compared = True
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep the memory of a block that is freed for the next one.
+
+    At first glibc gives each array of more than 128 KiB back to the system, and the page faults of
+    the next one take longer than reading it. It raises that limit to the size of the largest array
+    that it saw freed. Source: mallopt(3), M_MMAP_THRESHOLD.
+    """
+    np.empty(KEPT_BYTES, np.uint8)
 
 
 def member_array(
@@ -128,10 +190,19 @@ def member_array(
         if header.offset + header.size != member.file_size:
             raise InputError(f"{name}: its header does not fit its size; it is damaged")
         if member.compress_type != zipfile.ZIP_STORED or header.fortran:
-            with archive.open(member) as stream:
-                source = ByteSource(name, stream, live=False)
-                return Held(read_values(source, read_header(source), None))
-        return Stored(file, name, header, _data_start(file, member) + header.offset)
+            return Packed(header, partial(_unpacked, file, name, member))
+        start = _data_start(file, member)
+        return Stored(
+            file, name, header, start + header.offset, Checksum(file, name, start, member)
+        )
+
+
+def _unpacked(file: BinaryIO, name: str, member: zipfile.ZipInfo) -> Array:
+    with reporting(name), zipfile.ZipFile(file) as archive, archive.open(member) as stream:
+        source = ByteSource(name, stream, live=False)
+        header = read_header(source)
+        source.size = member.file_size  # which the packed bytes can unpack to
+        return read_values(source, header, None)
 
 
 def _data_start(file: BinaryIO, member: zipfile.ZipInfo) -> int:

@@ -11,9 +11,9 @@ Letters: B sequences, T time steps.
 
 from __future__ import annotations
 
-import json
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -23,19 +23,19 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .npz import check_members, read_member, reporting
 from .sources import Closable, open_source
-from .trace_arrays import StepArray, member_array
+from .trace_arrays import StepArray, keep_freed_memory, member_array
+from .trace_checks import (
+    CELL_TENSORS,
+    LENGTHS,
+    PER_STEP,
+    WEIGHTS,
+    base,
+    check_arrays,
+    check_lengths,
+)
+from .trace_meta import parse_meta
 
 Array = NDArray[Any]
-
-CELL_TENSORS = ("h", "c", "i", "f", "g", "o", "z_i", "z_f", "z_g", "z_o")
-PER_STEP = (*CELL_TENSORS, "output", "output_0", "output_1", "x", "mask")
-"""Names of arrays with a time axis: what stands behind the last ``/``."""
-
-WEIGHTS = (
-    *("kernel", "recurrent_kernel", "bias", "peepholes"),
-    *("projection", "projection_bias", "layer_norm"),
-)
-"""Names of arrays that have neither sequences nor steps."""
 
 META = "meta"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -53,19 +53,31 @@ class TraceFile(Closable):
         others: the other arrays: states (B, U), ``lengths`` (B,), weights in their own shape.
     """
 
-    def __init__(self, name: str, meta: Mapping[str, Any], container: Container) -> None:
-        self.name, self.meta, self._container = name, dict(meta), container
-        arrays = container.arrays
-        self.batched = _batched(name, arrays)
+    def __init__(self, name: str, container: Container) -> None:
+        self.name, self._container = name, container
+        with _naming(name):
+            fit = check_arrays(container.arrays)
+        self.batched = fit.batched
         self.steps: dict[str, StepArray] = {}
         self.others: dict[str, Array] = {}
-        for path, array in arrays.items():
-            if _base(path) in PER_STEP:
+        for path, array in container.arrays.items():
+            weight = base(path) in WEIGHTS
+            if path in fit.steps and base(path) in PER_STEP:
                 self.steps[path] = array if self.batched else array.with_sequences()
-            else:
+            elif path in fit.steps or weight:
                 whole = np.asarray(array.whole())
-                weight = _base(path) in WEIGHTS
                 self.others[path] = whole if self.batched or weight else whole[np.newaxis]
+        some = next(array for path, array in self.steps.items() if base(path) in CELL_TENSORS)
+        with _naming(name):
+            self.meta = parse_meta(container.meta, some.shape[0])
+            self._check_lengths(fit.steps)
+
+    def _check_lengths(self, steps: Mapping[str, int]) -> None:
+        """Sequences are no longer than the steps that are there, or that were left out."""
+        before, more = self.meta.get("first_step", 0), bool(self.meta.get("ends_early"))
+        for path in [path for path in self.others if base(path) == LENGTHS]:
+            most = before + steps[path]
+            self.others[path] = check_lengths(path, self.others[path], most, more)
 
     def close(self) -> None:
         """Close the file."""
@@ -107,6 +119,7 @@ def open_trace_file(path: str | Path) -> TraceFile:
     Raises:
         InputError: If the file is missing, damaged, or holds no steps of an LSTM.
     """
+    keep_freed_memory()
     with open_source(str(path)) as opened:
         head = opened.head(8)
     if head == HDF5_SIGNATURE:
@@ -118,14 +131,31 @@ def open_trace_file(path: str | Path) -> TraceFile:
     else:
         raise InputError(f"{path}: expected a trace that lstm export wrote, .npz or .h5")
     try:
-        if not any(_base(name) in CELL_TENSORS for name in container.arrays):
+        if not any(base(name) in CELL_TENSORS for name in container.arrays):
             raise InputError(
                 f"{path}: holds no h, c or gates of an LSTM; lstm export writes a trace that does"
             )
-        return TraceFile(str(path), _parsed(str(path), container.meta), container)
+        return TraceFile(str(path), container)
     except BaseException:
         container.close()
         raise
+
+
+def check_container(path: str | Path) -> None:
+    """Refuse a file that begins as a trace does and is so damaged that nobody can tell what it is.
+
+    Raises:
+        InputError: says what is wrong with the archive, or with the HDF5 data.
+    """
+    with open_source(str(path)) as opened:
+        head = opened.head(8)
+        if head[:4] == ZIP_SIGNATURE:
+            with reporting(str(path)):
+                zipfile.ZipFile(opened.rewound()).close()
+    if head == HDF5_SIGNATURE:
+        from .trace_hdf5 import open_file
+
+        open_file(Path(path)).close()
 
 
 class NpzContainer:
@@ -171,27 +201,14 @@ def _names_in_archive(file: BinaryIO) -> list[str]:
     return arrays if len(arrays) == len(names) else []
 
 
-def _are_of_a_trace(names: Collection[str]) -> bool:
-    return META in names and any(_base(name) in CELL_TENSORS for name in names)
-
-
-def _batched(name: str, arrays: Mapping[str, StepArray]) -> bool:
-    """Whether there is an axis of sequences, as the arrays of units tell: (B, T, U) or (T, U)."""
-    axes = {len(array.shape) for path, array in arrays.items() if _base(path) in CELL_TENSORS}
-    if axes not in ({2}, {3}):
-        raise InputError(f"{name}: expected h, c and gates of shape (T, U), or all (B, T, U)")
-    return axes == {3}
-
-
-def _parsed(name: str, text: str) -> dict[str, Any]:
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Put the name of the file in front of what is wrong with its content."""
     try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError):
-        meta = None
-    if not isinstance(meta, dict):
-        raise InputError(f"{name}: 'meta' is not what lstm export writes; export it again")
-    return meta
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
 
 
-def _base(name: str) -> str:
-    return name.rsplit("/", 1)[-1]
+def _are_of_a_trace(names: Collection[str]) -> bool:
+    return META in names and any(base(name) in CELL_TENSORS for name in names)

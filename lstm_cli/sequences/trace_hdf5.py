@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,13 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .npy import convert
+from .npz import SMALL, TIGHT
 from .trace_arrays import StepArray
+from .trace_checks import CELL_TENSORS, base
 
 Array = NDArray[Any]
 
 META = "meta"
 LONGEST_TEXT = 1 << 24
-MOST_DATASETS = 10_000
+MOST_DATASETS = 5_000
 _ELEMENT = struct.Struct("<IQI")  # length, address of the heap, number of the object in it
 _HEAP = struct.Struct("<4sB3xQ")  # signature, version, size
 _OBJECT = struct.Struct("<HH4xQ")  # number, references, size
@@ -34,18 +38,24 @@ _FAILURES = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowErr
 class Hdf5Container:
     """The arrays of an .h5 trace.
 
+    The library's cache of chunks would hold each block once more on its way here; only what is
+    packed is read through it.
+
     Attributes:
         arrays: by name; only what is asked for is read.
         meta: the JSON text.
     """
 
     def __init__(self, path: Path) -> None:
-        with _reporting(path):
-            self._file = h5py.File(path, "r")
+        self._file = open_file(path, rdcc_nbytes=0)
         try:
             with _reporting(path):
                 self.meta = _meta_text(path, self._file)
                 found = dict(_datasets(path, self._file))
+                if any(map(_is_packed, found.values())):  # a chunk should be unpacked once
+                    self._file.close()
+                    self._file = h5py.File(path, "r")
+                    found = dict(_datasets(path, self._file))
                 self.arrays: dict[str, StepArray] = {
                     name: Hdf5Array(path, name, dataset) for name, dataset in found.items()
                 }
@@ -81,18 +91,37 @@ class Hdf5Array:
         return Hdf5Array(self._path, self._name, self._dataset, False)
 
     def _native(self, values: Any) -> Array:
-        return np.asarray(values).astype(self.dtype, copy=False)
+        return convert(np.asarray(values), None)
+
+
+def open_file(path: Path, **settings: Any) -> Any:
+    """An open HDF5 file.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    with _reporting(path):
+        return h5py.File(path, "r", **settings)
 
 
 def names_in(path: Path) -> list[str]:
-    """Names of the datasets in a file with a text ``meta`` at its top; nothing for another one."""
+    """What a file with a text ``meta`` at its top holds, up to the first array of a cell.
+
+    Nothing for another file.
+    """
     try:
         with h5py.File(path, "r") as file:
             link = file.get(META, getlink=True)
             if not isinstance(link, h5py.HardLink) or not _is_text(file[META]):
                 return []
-            return [META, *(name for name, _ in _datasets(path, file))]
-    except (*_FAILURES, InputError):
+            names = [META]
+            with suppress(*_FAILURES, InputError):  # said when the trace is opened
+                for name, _ in _nodes(path, file):
+                    names.append(name)
+                    if base(name) in CELL_TENSORS:
+                        break
+            return names
+    except _FAILURES:
         return []
 
 
@@ -105,7 +134,22 @@ def _is_text(dataset: Any) -> bool:
 
 
 def _datasets(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
-    """Every dataset of numbers but ``meta``, by name, in the order in which they were written."""
+    """Every dataset but ``meta``, by name, in the order in which they were written.
+
+    Raises:
+        InputError: if one holds no numbers, or not all of them.
+    """
+    there = path.stat().st_size
+    for name, node in _nodes(path, file):
+        if node is None:
+            raise InputError(f"{path}: '{name}' is a link to another place, not followed")
+        if name != META:
+            there -= _checked(path, name, node, there)
+            yield name, node
+
+
+def _nodes(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
+    """Whatever is no group, by name; None for a link to another place."""
     waiting = [("", file)]
     count = 0
     while waiting:
@@ -114,27 +158,41 @@ def _datasets(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
             count += 1
             full = f"{prefix}{name}"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"{path}: '{full}' is a link to another place, not followed")
+                yield full, None
+                continue
             node = group[name]
             if h5py.h5o.get_info(node.id).rc > 1 or count > MOST_DATASETS:
                 raise InputError(f"{path}: the HDF5 data is not what lstm export writes")
             if isinstance(node, h5py.Group):
                 waiting.append((f"{full}/", node))
-            elif full != META:
-                yield full, _checked(path, full, node)
+            else:
+                yield full, node
 
 
-def _checked(path: Path, name: str, dataset: Any) -> Any:
+def _checked(path: Path, name: str, dataset: Any, there: int) -> int:
+    """The bytes of a dataset in the file, of which ``there`` are not those of another one."""
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise InputError(f"{path}, '{name}': expected an array of numbers")
     if dataset.external or dataset.is_virtual:
         raise InputError(f"{path}, '{name}' keeps its numbers in another file, not followed")
     if dataset.dtype.kind not in "fiub":
         raise InputError(f"{path}, '{name}': expected numbers, found {dataset.dtype}")
-    packed = dataset.id.get_create_plist().get_nfilters() > 0
-    if not packed and dataset.size * dataset.dtype.itemsize > dataset.id.get_storage_size():
+    stored: int = dataset.id.get_storage_size()
+    declared, chunks = dataset.size, dataset.chunks
+    if _is_packed(dataset):
+        most = max(SMALL, stored * TIGHT)
+        needed = prod(-(-n // size) for n, size in zip(dataset.shape, chunks, strict=True))
+        declared = max(declared, prod(chunks))  # a chunk is unpacked whole
+        complete = dataset.id.get_num_chunks() >= needed
+    else:
+        most, complete = stored, True
+    if not complete or declared * dataset.dtype.itemsize > most or stored > there:
         raise InputError(f"{path}, '{name}': the file does not hold all of it; export it again")
-    return dataset
+    return stored
+
+
+def _is_packed(dataset: Any) -> bool:
+    return bool(dataset.id.get_create_plist().get_nfilters() > 0)
 
 
 def _meta_text(path: Path, file: Any) -> str:
@@ -184,6 +242,6 @@ def _reporting(path: Path, name: str = "") -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
-        reason = str(error).strip("'\"").replace("\n", " ")[:80]
+        reason = str(error).strip("'\"").replace("\n", " ")[:200]
         where = f"{path}, '{name}'" if name else str(path)
         raise InputError(f"{where}: the HDF5 data is damaged or cut short ({reason})") from error

@@ -145,3 +145,10 @@ def test_what_a_layer_returns_is_verified() -> None:
     assert found.same
     found = lstm_cli.verify(model, x, {"output": expected["sequence"]}, of_trace=True)
     assert found.same
+
+
+def test_what_is_nan_throughout_is_said_to_prove_nothing() -> None:
+    arrays = {"h": np.full((1, 3), np.nan), "c": np.array([[np.nan, 1.0]])}
+    found = agree(arrays, arrays)
+    assert found.same
+    assert found.notes == ("h: no expected value is finite, so that it proves nothing",)

@@ -12,7 +12,7 @@ from made_models import cell, one_way, series, stacked, two_levels, two_ways
 
 import lstm_cli
 from lstm_cli import Trace, Traces
-from lstm_cli.analysis.cells import TracedCell, cells_of, choose_cells, real_steps
+from lstm_cli.analysis.cells import InMemory, TracedCell, cells_of, choose_cells, real_steps
 from lstm_cli.errors import InputError, NoSuchNameError
 
 MASK = np.array([[1, 1, 0, 1, 1, 0, 0, 1], [0, 1, 1, 1, 1, 1, 1, 0]], bool)
@@ -49,6 +49,18 @@ def test_every_block_goes_on_where_the_cell_was(given: dict[str, Array], size: i
                 np.testing.assert_array_equal(
                     block.arrays[tensor], whole.arrays[tensor][:, start:stop]
                 )
+
+
+@pytest.mark.parametrize(
+    ("sequences", "units", "first"), [(1, 64, 4096), (1000, 64, 131), (3000, 4096, 1)]
+)
+def test_blocks_of_many_sequences_have_fewer_steps(sequences: int, units: int, first: int) -> None:
+    """At most 2**23 numbers: 131 steps of 64 000, and one step of more than that."""
+    h = np.broadcast_to(np.float32(0), (sequences, 5000, units))
+    blocks = list(TracedCell("", {}, {"h": InMemory(h)}, {}).blocks())
+    assert blocks[0] == (0, first)
+    assert [stop for _, stop in blocks[:-1]] == [start for start, _ in blocks[1:]]
+    assert blocks[-1][1] == 5000
 
 
 def test_real_steps() -> None:

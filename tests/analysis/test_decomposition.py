@@ -180,6 +180,7 @@ def test_the_default_step_is_the_last_that_was_read() -> None:
     trace = lstm_cli.trace(two_ways(cell(1), cell(2)), series(2, 6), lengths=np.array([6, 4]))
     assert split(trace, 0, cell="forward", sequence=1).step == 3
     assert split(trace, 0, cell="backward", sequence=1).step == 0
+    assert split(trace, 0, cell="lstm/backward", sequence=1).step == 0  # the whole address
 
 
 # -- what cannot be explained
@@ -190,7 +191,7 @@ def test_the_default_step_is_the_last_that_was_read() -> None:
     [
         ({"step": 6}, "step 6: sequence 0 has steps 0 to 5"),
         ({"step": 4, "sequence": 1}, "step 4: sequence 1 has steps 0 to 3"),
-        ({"sequence": 2}, "sequence 2: there are sequences 0 to 1"),
+        ({"sequence": 2}, "sequence 2: the trace has sequences 0 to 1"),
         ({"unit": 5}, "unit 5: the cell has units 0 to 4"),
     ],
 )

@@ -10,7 +10,7 @@ from cli_runs import SAMPLES, load_npz
 
 import lstm_cli
 from lstm_cli import InputError, Trace, Traces
-from lstm_cli.analysis import quantiles
+from lstm_cli.analysis import difference_cells, quantiles
 from lstm_cli.analysis.difference_report import Difference, Place, TensorDifference
 from lstm_cli.analysis.difference_sums import DifferenceSums
 from lstm_cli.analysis.quantiles import MagnitudeQuantiles
@@ -116,6 +116,22 @@ def test_a_backward_cell_begins_at_each_sequence_s_own_end() -> None:
     assert first.first == Place(1, 2, 2)
 
 
+def test_an_output_in_the_order_of_processing_does_not_tell_the_step() -> None:
+    """A layer that goes backwards hands on its steps as it read them: the last one first."""
+    reference = quiet(direction="backward")
+    h = reference.arrays["h"]
+    reference = Trace({**reference.arrays, "output": h[:, ::-1]}, reference.meta)
+    other = reference
+    for step in (3, 2, 1, 0):
+        other = changed(other, "h", (0, step, 1), 1.0)
+        other = changed(other, "output", (0, h.shape[1] - 1 - step, 1), 1.0)
+
+    first = lstm_cli.diff(reference, other).cells[0].first
+
+    assert first is not None
+    assert (first.tensor, first.first) == ("h", Place(0, 3, 1))
+
+
 def test_steps_that_are_masked_on_both_sides_do_not_count() -> None:
     mask = np.array([[True, True, False, True, True, True]] * 2)
     reference = quiet(mask=mask)
@@ -174,7 +190,7 @@ def test_the_default_tolerance_goes_by_the_precision(dtype: str, gap: float, sam
         ({"atol": 0.5, "rtol": 0.49}, False),
     ],
 )
-def test_tolerances(tolerances: dict[str, float], same: bool) -> None:
+def test_tolerances(tolerances: dict[str, Any], same: bool) -> None:
     a, b = np.array([[[1.0, 100.0]]]), np.array([[[2.0, 101.0]]])
     assert lstm_cli.diff(trace(h=a), trace(h=b), **tolerances).same == same
 
@@ -195,6 +211,20 @@ def test_growth_is_the_slope_of_the_logarithm(slope: float, direction: str) -> N
     np.testing.assert_allclose(found.growth, slope, rtol=1e-10)
 
 
+def test_growth_leaves_out_masked_steps() -> None:
+    """‖Δh‖ = 0.01 exp(0.5 t) at real steps; at masked ones h repeats the step before."""
+    real = np.array([True, True, False, True, False, False, True, True])
+    gap = 0.01 * np.exp(0.5 * np.maximum.accumulate(np.where(real, np.arange(8), 0)))
+    mask = real[np.newaxis]
+    a = trace(h=np.ones((1, 8, 1)), mask=mask)
+    b = trace(h=1.0 + gap.reshape(1, 8, 1), mask=mask)
+
+    found = lstm_cli.diff(a, b, tolerance=1e-8).cells[0]
+
+    # 1 + gap is rounded at 1e-16, which is 1e-14 of the smallest gap.
+    np.testing.assert_allclose(found.growth, 0.5, rtol=1e-11)
+
+
 def test_the_worst_units_are_measured_in_tolerances() -> None:
     a = trace(c=np.full((1, 2, 3), 100.0), h=np.full((1, 2, 3), 0.5))
     b = changed(changed(changed(a, "c", (0, 0, 0), 20.0), "h", (0, 1, 2), 0.4), "h", (0, 0, 1), 0.1)
@@ -210,6 +240,57 @@ def test_a_difference_far_behind_the_first_block_is_found() -> None:
     found = lstm_cli.diff(reference, changed(reference, "g", (0, 8500, 1), 1.0))
     assert tensor(found, "g").first == Place(0, 8500, 1)
     assert tensor(found, "g").worst == Place(0, 8500, 1)
+
+
+@pytest.mark.parametrize("block", [1, 2, 4096])
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_the_first_difference_read_may_stand_in_any_block(
+    monkeypatch: pytest.MonkeyPatch, direction: str, block: int
+) -> None:
+    monkeypatch.setattr(difference_cells, "BLOCK_STEPS", block)
+    a = quiet(direction=direction)
+    b = a
+    for step in (1, 2, 4):
+        b = changed(b, "h", (1, step, 2), 1.0)
+
+    found = lstm_cli.diff(a, b).cells[0]
+
+    assert found.first is not None
+    assert found.first.first == Place(1, 1 if direction == "forward" else 4, 2)
+    assert found.first.steps == 3
+
+
+SIZES = {"tiny": 1e-25, "small": 1e-13, "of size 1": 1.0, "large": 1e25}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", SIZES)
+def test_figures_of_any_size(size: str, dtype: str) -> None:
+    """What squares of float32 cannot hold is measured all the same; half of the signs differ."""
+    chance = np.random.default_rng(0)
+    a = (SIZES[size] * chance.normal(size=(2, 50, 4))).astype(dtype)
+    b = (a * chance.choice([-1.0, 1.0, 0.5, 1 - 1e-6], size=a.shape)).astype(dtype)
+    b[:, :, 0] = -a[:, :, 0]
+
+    found = lstm_cli.diff(trace(h=a), trace(h=b)).cells[0].tensors[0]
+
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    gap = np.abs(y - x)
+    figures = found.figures
+    rounding = 1e-6 if dtype == "float32" else 1e-12
+    reference = np.maximum(np.abs(x), 1e-12)
+    np.testing.assert_allclose(
+        [figures.maximum, figures.mean, figures.median, figures.q99, figures.relative],
+        [gap.max(), gap.mean(), np.median(gap), np.sort(gap.ravel())[395], (gap / reference).max()],
+        rtol=rounding,
+    )
+    np.testing.assert_allclose(figures.rmse, np.sqrt((gap**2).mean()) / x.std(), rtol=rounding)
+    assert figures.sign_flips == np.count_nonzero(np.sign(x) != np.sign(y))
+    norms = np.linalg.norm(x / x.max(), axis=-1) * np.linalg.norm(y / x.max(), axis=-1)
+    cosines = (x / x.max() * (y / x.max())).sum(axis=-1) / norms
+    np.testing.assert_allclose(
+        [found.cosine.cosine, found.cosine.mean], [cosines.min(), cosines.mean()], atol=rounding
+    )
 
 
 def test_of_unequal_steps_those_that_both_have_are_compared() -> None:

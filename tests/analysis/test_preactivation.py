@@ -149,7 +149,7 @@ def test_without_z_there_is_no_residual() -> None:
     [
         ({"gate": "f"}, UsageError, "gate f is asked for without a unit; say which (--unit)"),
         ({"gate": "q", "unit": 0}, NoSuchNameError, "no gate 'q'; there is: i, f, g, o"),
-        ({"gate": "i", "unit": 5}, InputError, "unit 5: there are units 0 to 4"),
+        ({"gate": "i", "unit": 5}, InputError, "unit 5: the trace has units 0 to 4"),
         ({"gate": "i", "unit": 0, "step": 8}, InputError, "step 8: sequence 0 has steps 0 to 7"),
         (
             {"gate": "i", "unit": 0, "step": 2},

@@ -10,8 +10,8 @@ from cli_runs import SAMPLES, Array, load_npz
 
 import lstm_cli
 from lstm_cli import InputError, Trace, Traces, UsageError
-from lstm_cli.analysis.association import correlations, ranks
 from lstm_cli.analysis.labelled_steps import LabelledSteps
+from lstm_cli.analysis.lagged import correlations
 from lstm_cli.analysis.ranking import Association, Ranking
 
 ROUNDING = 1e-12
@@ -95,7 +95,6 @@ def test_spearman_s_rho_shares_the_ranks_of_equal_values() -> None:
 
     figures = of(lstm_cli.rank(trace(h[None, :, None]), label, tensors=("h",), longest_lag=0), 0)
 
-    np.testing.assert_allclose(ranks(h), [1, 2.5, 2.5, 4])
     a, b = np.array([-1.5, 0, 0, 1.5]), np.array([-1.5, -0.5, 1, 1])
     rho = (a @ b) / np.sqrt((a @ a) * (b @ b))  # 3.75 / 4.5
     np.testing.assert_allclose(figures.figures["rho"], rho, atol=ROUNDING)
@@ -124,12 +123,25 @@ def test_a_constant_unit_comes_last() -> None:
     assert np.isnan(found.rows[-1].figures["r"])
 
 
+def test_a_lag_needs_a_label_at_the_label_s_step_alone() -> None:
+    """A label every fifth step; the unit says it two steps later, where there is none."""
+    signal = noise(100, seed=3)
+    h = np.roll(signal, 2)[None, :, None]
+    label = np.where(np.arange(100) % 5 == 0, signal, np.nan)
+
+    figures = of(lstm_cli.rank(trace(h), label, tensors=("h",), longest_lag=5), 0).figures
+
+    assert (figures["lag"], figures["n"]) == (2, 20)
+    np.testing.assert_allclose([figures["r"], figures["rho"]], 1, rtol=1e-12)
+
+
 def test_what_is_constant_but_for_a_step_that_a_lag_leaves_out_has_no_correlation() -> None:
     h = np.tile(np.linspace(0.1, 3, 30), (50, 1))  # sums of these leave roundings
     h[0] = 7.0
     series = LabelledSteps(h, noise(50, seed=1), np.ones(50, bool))
-    assert np.isnan(correlations(series, 1)).all()
-    assert np.isfinite(correlations(series, -1)).all()
+    ahead, _, behind = correlations(series, 1)
+    assert np.isnan(behind).all()
+    assert np.isfinite(ahead).all()
 
 
 def test_large_offsets_do_not_cancel() -> None:
@@ -211,6 +223,19 @@ def test_steps_without_a_label_belong_to_no_class() -> None:
     found = lstm_cli.rank(trace(h), np.array(["a", "a", "", "b"]), kind="class", tensors=("h",))
     assert of(found, 0).means == {"a": 1.0, "b": 4.0}
     assert (found.labels, found.steps) == ({"a": 2, "b": 1}, 3)
+
+
+def test_a_class_of_masked_steps_alone_takes_no_part() -> None:
+    """Class means 1 and 4 are 3 apart, whatever stands where nothing was read."""
+    h = np.array([0.0, 2.0, 4.0, 9.0, 9.0])[None, :, None]
+    mask = np.array([[True, True, True, False, False]])
+    classes = np.array(["a", "a", "b", "pad", "pad"])
+    found = lstm_cli.rank(trace(h, mask=mask), classes, tensors=("h",))
+    assert (found.labels, found.steps) == ({"a": 2, "b": 1, "pad": 0}, 3)
+    row = of(found, 0)
+    assert (row.means["a"], row.means["b"], row.figures["score"]) == (1.0, 4.0, 3.0)
+    assert np.isnan(row.means["pad"])
+    assert row.class_scores == {"a": 3.0, "b": 3.0, "pad": 0.0}
 
 
 # -- labels of sequences, several runs, cells

@@ -126,7 +126,8 @@ def test_units_below_zero_are_on_too_and_told_apart() -> None:
 def test_c_is_looked_at_through_tanh() -> None:
     """tanh 0.31 is 0.3004 and tanh 0.309 is 0.2995, where the threshold is 0.3."""
     values = np.array([[0, 0.31, 0.31, 0], [0, 0.309, 0.309, 0]])
-    assert lstm_cli.find(trace(values, "c"), (1, 3)).units == ((0, 1),)
+    found = lstm_cli.find(trace(values, "c"), (1, 3))
+    assert (found.units, found.thresholds) == (((0, 1),), (0.3,))
     assert lstm_cli.find(trace(values, "g"), (1, 3), tensor="g").units == ((0, 1), (1, 1))
 
 
@@ -206,6 +207,46 @@ def test_steps_that_are_not_real_are_off(kind: str) -> None:
     assert places(found) == [(1, 2), (4, 2)]
 
 
+BLIPS = [0, 1, 1, 1, 0, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("blips", "kept"),
+    [
+        (0, BLIPS),
+        (1, [0, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0]),
+        (2, [0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0]),
+        (3, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0]),
+        (4, [0] * 17),
+        (40, [0] * 17),
+    ],
+)
+def test_short_runs_count_as_off(blips: int, kept: list[int]) -> None:
+    """By hand; a second feature that is always on stays, the third never was."""
+    features = PackedFeatures(3)
+    rows = np.array([[on, 1, 0] for on in BLIPS], np.uint8)
+    for piece in (rows[:6], rows[6:]):  # a run of one and what follows it
+        features.add(np.packbits(piece, axis=1))
+    features.drop_short_runs(blips)
+    always = int(blips < len(BLIPS))
+    expected = [[bool(on), bool(always), False] for on in kept]
+    np.testing.assert_array_equal(features.rows(0, 17), expected)
+    features.drop_short_runs(blips)
+    np.testing.assert_array_equal(features.rows(0, 17), expected)
+
+
+def test_blips_split_no_match_and_select_no_unit() -> None:
+    """Of unit 1 nothing but its last two steps stays; of equal matches the longer comes first."""
+    values = [[0, 1, 1, 0, 1, 1, 1, 1, 0], [0, 1, 0, 0, 0, 1, 0, 1, 1]]
+    assert find(values, (1, 2), left=1).units == ((0, 1), (1, 1))
+    found = find(values, (1, 2), left=1, blips=1)
+    assert found.units == ((0, 1),)
+    assert found.blips == 1
+    assert places(found) == [(4, 4), (1, 2)]
+    with pytest.raises(InputError, match="no unit of h is on throughout 1:2"):
+        find(values, (1, 2), blips=4)
+
+
 def test_several_traces_are_searched_and_named_by_number() -> None:
     traces = (trace(v) for v in ([[0, 1, 1, 0]], [[0, 0, 0, 0, 1, 1, 1, 0]], [[0, 0]]))
     found = lstm_cli.find(traces, (1, 3), tensor="h")
@@ -257,9 +298,9 @@ def test_selected_units_of_the_brackets_are_those_that_the_framework_has_on() ->
     ("span", "options", "message"),
     [
         ((1, 40), {}, "the sequence has steps 0 to 11, the range is 1:40"),
-        ((1, 4), {"sequence": 3}, "there are sequences 0 to 0, none number 3"),
-        ((4, 5), {}, "no unit of h is on throughout 4:5 and off in the 1 step before"),
-        ((1, 3), {"left": 2, "right": 3, "threshold": 2.0}, "in the 2 steps before and the 3 "),
+        ((1, 4), {"sequence": 3}, "sequence 3: the trace has sequence 0 alone"),
+        ((4, 5), {}, "of 1 unit of h on throughout 4:5 none is off in the 1 step before"),
+        ((1, 3), {"right": 3, "threshold": 2.0}, "no unit of h is on throughout 1:3;"),
     ],
 )
 def test_ranges_that_select_nothing(
@@ -276,6 +317,7 @@ def test_ranges_that_select_nothing(
         ({"threshold": 0.0}, "threshold: expected above 0, found 0"),
         ({"quantile": 1.0}, "quantile: expected between 0 and 1, found 1"),
         ({"left": -1}, "left: expected at least 0, found -1"),
+        ({"blips": -1}, "blips: expected 0 or more, found -1"),
         ({"shortest": 0}, "shortest: expected at least 1, found 0"),
     ],
 )

@@ -9,6 +9,7 @@ from lstm_cli.analysis.timescale import (
     bias_timescale,
     effective_timescale,
     half_life,
+    quantiles,
     timescale,
 )
 from lstm_cli.model import Activation
@@ -37,6 +38,20 @@ def test_the_effective_timescale_is_exact_for_a_window_and_never_longer() -> Non
     effective = effective_timescale(np.log(f).mean(axis=0))
     np.testing.assert_allclose(np.prod(f, axis=0), np.exp(-50 / effective), rtol=1e-10)
     assert (effective <= timescale(f.mean(axis=0))).all()
+
+
+def test_quantiles_lie_between_neighbours() -> None:
+    values = np.array([4.0, 1.0, 2.0, 10.0])
+    np.testing.assert_array_equal(quantiles(values, (0, 0.25, 0.5, 1)), [1, 1.75, 3, 10])
+    np.testing.assert_array_equal(quantiles(np.array([7.0]), (0, 0.5, 1)), [7, 7, 7])
+
+
+def test_quantiles_of_what_never_ends() -> None:
+    """Half way between 2 and infinity is infinity; what lies among finite values stays finite."""
+    values = np.array([np.inf, 1.0, 2.0, np.inf])
+    np.testing.assert_array_equal(
+        quantiles(values, (0, 1 / 3, 0.5, 0.75, 1)), [1, 2, np.inf, np.inf, np.inf]
+    )
 
 
 def test_a_fresh_keras_layer() -> None:

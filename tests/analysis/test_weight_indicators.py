@@ -11,7 +11,9 @@ from made_models import HARD, U, cell, model_of, one_way, two_levels, two_ways
 
 import lstm_cli
 from lstm_cli.analysis.weight_indicators import CellIndicators, cell_indicators
+from lstm_cli.errors import UsageError
 from lstm_cli.model import Activation, Direction, GruCell, LstmCell, Recurrent
+from lstm_cli.outputs.weight_indicators import indicator_lines
 
 
 def close(found: Any, expected: Any, tolerance: float) -> None:
@@ -83,10 +85,48 @@ def test_norms_of_units_and_silent_features() -> None:
     kernel[0, :2], kernel[2, :2] = [3.0, 0.0], [4.0, 2.0]
     found = cell_indicators(LstmCell(kernel, np.ones((2, 8)), np.arange(8.0)))
     assert found.silent_inputs == (1,)
-    assert found.gates[0].kernel_norms == (2, 2, 5)
+    assert found.gates[0].kernel_norms == (2, 3.5, 5)
     np.testing.assert_allclose(found.gates[0].recurrent_norms, np.sqrt(2))
-    assert found.gates[1].bias_range == (2, 2, 3)
+    assert found.gates[1].bias_range == (2, 2.5, 3)
     np.testing.assert_allclose(found.gates[0].kernel_zeros, 3 / 6)
+
+
+def test_a_coupled_gate_has_no_weights_to_speak_of() -> None:
+    """f = 1 - i: the timescale is that of i's bias, and stands in its row."""
+    kernel, bias = np.ones((3, 8)), np.repeat([-2.0, 9.0, 0.0, 0.0], 2)
+    found = cell_indicators(LstmCell(kernel, np.ones((2, 8)), bias, coupled="f"))
+    assert [gate.gate for gate in found.gates] == ["i", "g", "o"]
+    header, first, *_ = (line.split(",") for line in indicator_lines([found]))
+    shown = float(first[header.index("bias_timescale_median")])
+    np.testing.assert_allclose(shown, 1 / np.log1p(np.exp(-2)), rtol=1e-8)
+
+
+def test_a_feature_is_silent_up_to_a_norm() -> None:
+    """Norms 5, 0.02 and 0 of the three features."""
+    kernel = np.zeros((3, 8))
+    kernel[0, :2], kernel[1, 7] = [3.0, 4.0], 0.02
+    model = one_way(LstmCell(kernel, np.ones((2, 8)), None))
+    for silent, expected in ((1e-6, (2,)), (0.0039, (2,)), (0.004, (1, 2))):
+        (found,) = lstm_cli.weight_indicators(model, silent=silent)
+        assert (found.silent_inputs, found.silent) == (expected, silent)
+    with pytest.raises(UsageError, match="silent: expected 0 or more, found -1"):
+        lstm_cli.weight_indicators(model, silent=-1)
+
+
+def test_quantiles_and_numbers_that_are_not_finite() -> None:
+    """Of i 0 to 20 in the kernel, of f NaN and ones, of g nothing finite; of o an infinite bias."""
+    one_bad = np.r_[np.nan, np.ones(20)]
+    kernel = np.concatenate([np.arange(21.0), one_bad, np.full(21, np.nan), np.zeros(21)])
+    bias = np.r_[np.zeros(83), np.inf]
+    which = LstmCell(kernel[np.newaxis], np.ones((21, 84)), bias)
+    i, f, g, o = cell_indicators(which).gates
+    np.testing.assert_allclose(i.kernel_quantiles, [1, 5, 10, 15, 19], rtol=1e-14)
+    np.testing.assert_array_equal(f.kernel_quantiles, [1] * 5)
+    np.testing.assert_array_equal(g.kernel_quantiles, [np.nan] * 5)
+    np.testing.assert_array_equal(i.recurrent_quantiles, [1] * 5)
+    held = 21 + 21 * 21 + 21
+    found = [gate.nonfinite for gate in (i, f, g, o)]
+    np.testing.assert_allclose(found, [0, 1 / held, 21 / held, 1 / held], rtol=1e-14)
 
 
 def test_a_projection_closes_the_loop() -> None:
@@ -125,7 +165,7 @@ def test_other_activations_and_numbers_that_are_not_finite() -> None:
 
 
 def names(found: list[CellIndicators]) -> list[tuple[str, str]]:
-    return [(cell.address, cell.part) for cell in found]
+    return [(cell.layer, cell.part) for cell in found]
 
 
 def test_every_cell_of_a_model() -> None:

@@ -13,13 +13,8 @@ import pytest
 from cli_runs import SAMPLES, Array, Cli, load_npz
 
 from lstm_cli.errors import InputError
-from lstm_cli.sequences.trace_files import (
-    PER_STEP,
-    WEIGHTS,
-    TraceFile,
-    is_trace_file,
-    open_trace_file,
-)
+from lstm_cli.sequences.trace_checks import PER_STEP, WEIGHTS
+from lstm_cli.sequences.trace_files import TraceFile, is_trace_file, open_trace_file
 from lstm_cli.traces import STEP_TENSORS
 
 MODEL, INPUT = SAMPLES / "bidirectional.keras", SAMPLES / "bidirectional.npy"
@@ -116,6 +111,21 @@ def test_compressed_and_fortran_arrays(tmp_path: Path) -> None:
             block = file.steps["h"].read(1, 4)
             np.testing.assert_array_equal(block, h[:, 1:4])
             assert block.dtype == np.float64
+
+
+@pytest.mark.parametrize("packed", [("h",), ("c",), ("h", "c")], ids=str)
+def test_packed_hdf5_arrays(tmp_path: Path, packed: tuple[str, ...]) -> None:
+    h = np.random.default_rng(0).normal(size=(2, 50, 3))
+    with h5py.File(tmp_path / "packed.h5", "w") as file:
+        for name in ("h", "c"):
+            packing = "gzip" if name in packed else None
+            file.create_dataset(name, data=h, chunks=(1, 7, 3), compression=packing)
+        file["meta"] = "{}"
+    with open_trace_file(tmp_path / "packed.h5") as opened:
+        for name in ("h", "c"):
+            for start, stop in ((0, 50), (5, 30), (49, 50)):
+                block = opened.steps[name].read(start, stop)
+                np.testing.assert_array_equal(block, h[:, start:stop])
 
 
 # -- what is a trace
