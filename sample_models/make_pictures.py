@@ -22,6 +22,7 @@ COMMANDS = {
     "maps.svg": f"lstm plot {MODEL} {LABELS} --tensors c,f --sort similarity",
     "lines.svg": f"lstm plot {MODEL} {LABELS} --units 0",
     "text.svg": f"lstm text {MODEL} {LABELS} --unit 0,4,7 --tensor c",
+    "view.svg": f"lstm view {MODEL} {LABELS} --tensor c --unit 4 --step 58",
 }
 """What makes each picture, to be run in the folder above; ``-o`` and its name go behind it."""
 

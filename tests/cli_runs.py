@@ -120,7 +120,8 @@ class Cli:
 
 def environment(**more: str) -> dict[str, str]:
     """For processes: this package, one thread, nothing of the user's own settings."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
+    own = ("NO_COLOR", "TERM", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if name not in own}
     return {**kept, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", **more}
 
 

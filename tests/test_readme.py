@@ -83,17 +83,3 @@ def test_the_two_lines_for_a_fresh_machine_are_those_of_continuous_integration()
     assert "pytest" in lines[1]
     script = (ROOT / ".ci" / "run").read_text()
     assert "grep '^python3 -m venv ' README.md" in script
-
-
-def test_every_example_in_the_help_runs(tmp_path: Path) -> None:
-    from lstm_cli.cli.app import COMMANDS, command
-
-    environment = workplace(tmp_path)
-    for name in COMMANDS:
-        example = (command(name).__doc__ or "").split("Example: ")
-        assert len(example) == 2, name
-        line = " ".join(example[1].split())
-        done = subprocess.run(
-            ["bash", "-c", line], cwd=tmp_path, env=environment, capture_output=True, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, b""), line

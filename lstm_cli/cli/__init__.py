@@ -26,7 +26,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = run_app(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:  # while the program was still being loaded
         status = INTERRUPTED
+    for stream in (sys.stdout, sys.stderr):
+        _let_go(stream)
     sys.exit(status)
+
+
+def _let_go(stream: TextIO) -> None:
+    """Write what is still held back; Python would complain at exit where nobody can take it."""
+    try:
+        stream.flush()
+    except OSError:  # said already, in a sentence and an exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open(stream: TextIO | None) -> TextIO:

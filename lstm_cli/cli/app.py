@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from .options import Command
 
 COMMANDS = (
     *("inspect", "weights", "run", "states", "gates", "export"),
-    *("stats", "why", "diff", "verify", "rank", "find", "plot", "text", "view"),
+    *("stats", "why", "diff", "verify", "rank", "find", "probe", "plot", "text", "view"),
 )
 
 
@@ -81,9 +82,7 @@ def run_app(arguments: list[str]) -> int:
         return _usage(error)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads any more; Python would complain once again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # nobody reads any more
         return 0
     except SystemExit:  # the parser's own answer to a closed pipe
         return 0
@@ -112,5 +111,6 @@ def _usage(error: Any) -> int:
 
 def _fail(message: str) -> int:
     """Print one sentence on standard error; the exit code for bad usage, files and data."""
-    typer.echo(f"error: {printable(message)}", err=True)
+    with suppress(OSError):  # a standard error that takes nothing leaves the exit code to say it
+        typer.echo(f"error: {printable(message)}", err=True)
     return 2

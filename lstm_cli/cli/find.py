@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .hit_labels import Searched, first_label_of, labels_of_hit, labels_of_inputs
 from .options import with_options
-from .sources import TraceOptions, is_trace, open_traces, write_json
+from .sources import TraceOptions, open_traces, write_json
 
 if TYPE_CHECKING:
     from ..analysis.cells import TracedCell
-    from ..analysis.search_report import Found, Hit
+    from ..analysis.search_report import Found
     from .labelling import StepLabels
     from .sources import Source
 
@@ -27,13 +28,6 @@ def _option(
         *names, help=help, rich_help_panel=panel, metavar=metavar, min=least
     )
     return option
-
-
-class Searched(NamedTuple):
-    """An INPUT or TRACE that was searched, and whether it has sequences to count."""
-
-    name: str
-    batched: bool
 
 
 @with_options(TraceOptions)
@@ -58,19 +52,19 @@ def find(
         ),
     ] = "c",
     threshold: Annotated[
-        float,
+        float | None,
         _option(
             _SELECTION,
-            "A unit is on where |value| is at least this (ours).",
+            "A unit is on where |value| is at least this (ours: 0.3).",
             "--threshold",
             metavar="NUMBER",
         ),
-    ] = 0.3,
+    ] = None,
     quantile: Annotated[
         float | None,
         _option(
             _SELECTION,
-            "Instead: at least this quantile of the unit's own |values| in the first INPUT.",
+            "Instead of --threshold: this quantile of the unit's own |values| in the first INPUT.",
             "--quantile",
             metavar="Q",
         ),
@@ -79,6 +73,16 @@ def find(
         Literal["both", "above", "below"],
         _option(_SELECTION, "On above zero, below it, or both, told apart.", "--sides"),
     ] = "both",
+    blips: Annotated[
+        int,
+        _option(
+            _SELECTION,
+            "A unit that is on for so many steps in a row, or fewer, counts as off there.",
+            "--drop-blips",
+            metavar="N",
+            least=0,
+        ),
+    ] = 0,
     left: Annotated[
         int,
         _option(
@@ -96,12 +100,20 @@ def find(
         ),
     ] = 0,
     shortest: Annotated[
-        int,
-        _option(_SEARCH, "Least number of steps of a match.", "--min-length", metavar="N", least=1),
-    ] = 2,
+        int | None,
+        _option(
+            _SEARCH, "Least number of steps of a match (2).", "--min-length", metavar="N", least=1
+        ),
+    ] = None,
     exactly: Annotated[
         int | None,
-        _option(_SEARCH, "The one number of steps of a match.", "--length", metavar="N", least=1),
+        _option(
+            _SEARCH,
+            "Instead of --min-length: the one number of steps.",
+            "--length",
+            metavar="N",
+            least=1,
+        ),
     ] = None,
     top: Annotated[int, _option(_SEARCH, "Matches to return.", "--top", metavar="N", least=1)] = 50,
     fast: Annotated[
@@ -145,27 +157,32 @@ def find(
     if len(names) > 1:
         raise UsageError(f"--tensor: find looks at one array, found {', '.join(names)}")
     name = names[0]
-    step_labels = _labels(options, labels or [])
+    if threshold is not None and quantile is not None:
+        raise UsageError("--threshold and --quantile exclude each other")
+    if shortest is not None and exactly is not None:
+        raise UsageError("--min-length and --length exclude each other")
+    step_labels = labels_of_inputs(options, labels or [])
+    shift = 0 if options.window is None else options.stride or 1
     searched: list[Searched] = []
     with open_traces(options, (name,), in_turn=True) as opened:
         found = search(
-            _cells(opened, searched),
+            _cells(opened, searched, step_labels, shift),
             (first, stop),
             sequence=sequence,
             tensor=name,
-            threshold=threshold,
+            threshold=0.3 if threshold is None else threshold,
             quantile=quantile,
             sides=sides,
+            blips=blips,
             left=left,
             right=right,
-            shortest=shortest,
+            shortest=2 if shortest is None else shortest,
             exactly=exactly,
             matches=top,
             fast=fast,
         )
-    shift = 0 if options.window is None else options.stride or 1
     texts = [
-        _labels_of(hit, step_labels[hit.source], searched[hit.source].name, shift)
+        labels_of_hit(hit, step_labels[hit.source], searched[hit.source], shift)
         for hit in (found.hits if step_labels else ())
     ]
     _show(found, searched, texts, (first, stop), form)
@@ -193,40 +210,14 @@ def _span(text: str | None) -> tuple[int, int]:
     return span.start, span.stop
 
 
-def _labels(options: TraceOptions, given: Sequence[str]) -> list[StepLabels]:
-    """Labels of each INPUT or TRACE, in order.
-
-    Raises:
-        UsageError: if there are neither as many as inputs nor one for all.
-    """
-    from pathlib import Path
-
-    from ..errors import UsageError
-    from .labelling import StepLabels
-
-    count = len(options.inputs) + is_trace(options.model)
-    found = [StepLabels(options, text) for text in given]
-    if len(given) == 1 and count > 1 and not Path(given[0]).is_file():
-        return found * count
-    if given and len(given) != count:
-        raise UsageError(
-            f"--labels: expected a file for each of the {count} inputs, in their order, or one "
-            f"column of them all; found {len(given)}"
-        )
-    return found
-
-
-def _cells(opened: Iterator[Source], searched: list[Searched]) -> Iterator[dict[str, TracedCell]]:
-    """The cell of each source, one after another; no trace is kept."""
-    for source in opened:
-        searched.append(Searched(source.name, source.batched))
+def _cells(
+    opened: Iterator[Source], searched: list[Searched], labels: Sequence[StepLabels], shift: int
+) -> Iterator[dict[str, TracedCell]]:
+    """The cells of each source, one after another; no trace is kept."""
+    for number, source in enumerate(opened):
+        first = first_label_of(source, labels[number], shift) if labels else 0
+        searched.append(Searched(source.name, source.batched, first))
         yield source.cells
-
-
-def _labels_of(hit: Hit, labels: StepLabels, source: str, shift: int) -> Sequence[str]:
-    """The labels of a hit's steps; ``shift``: steps from one window of a series to the next."""
-    start = hit.start + hit.sequence * shift
-    return labels.of(source, 0 if shift else hit.sequence)[start : start + hit.length]
 
 
 def _show(

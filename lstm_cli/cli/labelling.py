@@ -30,7 +30,7 @@ class StepLabels:
         self._lines: list[str] | None = None
         if given is None:
             self._lines = []
-        elif Path(given).exists():
+        elif Path(given).exists() and not Path(given).is_dir():
             from ..sequences.step_labels import read_step_labels
 
             self._lines = read_step_labels(given)

@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -58,6 +58,9 @@ class ModelOptions:
         ),
     ] = None
 
+    without: ClassVar[frozenset[str]] = frozenset()
+    """Options of the classes above that mean nothing to a command."""
+
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
 
@@ -97,7 +100,8 @@ class InputOptions(ModelOptions):
         str | None,
         _option(
             _STATE,
-            "State before the first step: FILE.npz, H.npy,C.npy, zeros or a number.",
+            "State before the first step: FILE.npz of --save-state or run, H.npy,C.npy, zeros or a "
+            "number.",
             metavar="STATE",
         ),
     ] = None
@@ -175,6 +179,8 @@ ARGUMENT_HELP = {
     "MODEL|TRACE": "Saved model: a file or directory; or, by itself, a trace of lstm export.",
     "INPUT...": _SEQUENCES,
     "[INPUT...]": _SEQUENCES,
+    "A": "A saved model, or a trace of lstm export; the reference.",
+    "B [INPUT]": "Another model and an INPUT of both; or two INPUTs of model A; or a trace.",
     "[INPUT EXPECTED]": "A sequence, and what is expected of it (.npz, .npy).",
 }
 """What arguments are, by what usage lines call them."""
@@ -221,6 +227,7 @@ def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..
                 annotation=hint,
             )
             for name, hint in hints.items()
+            if name not in kind.without and name != "without"
         ]
         own_hints = get_type_hints(function, include_extras=True)
         own = [

@@ -75,15 +75,15 @@ def plot(
         ),
     ] = None,
     width: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="Inches of a figure from left to right.",
+            help="Inches of the figure (-o) from left to right (9).",
             metavar="INCHES",
             min=3,
             max=100,
             rich_help_panel=_OUTPUT,
         ),
-    ] = 9.0,
+    ] = None,
     json: Annotated[
         bool,
         typer.Option("--json", help="Print what would be drawn, as JSON.", rich_help_panel=_OUTPUT),
@@ -97,6 +97,7 @@ def plot(
 
     Example: lstm plot sample_models/brackets.keras sample_models/brackets.csv --tensors c,f
     """
+    from ..errors import UsageError
     from ..outputs.charts import make_chart, needed_tensors
     from ..outputs.plot_lines import style_for
     from .labelling import StepLabels
@@ -104,6 +105,8 @@ def plot(
 
     names, chosen, span = parse_names(tensors), parse_units(units), parse_steps(steps)
     drawn = style_for(style, chosen)
+    if width is not None and output is None:
+        raise UsageError("--width is of a figure; give -o too, or make the terminal wider")
     if output is not None:
         _check_figure(options, output, labels, json)
     found_labels = StepLabels(options, labels)
@@ -166,11 +169,11 @@ def read_paths(options: TraceOptions, labels: str | None) -> list[Path]:
     ]
 
 
-def _write(chart: Chart, style: Style, output: Path, width: float) -> None:
-    from ..outputs.plot_figure import figure_of, write_figure
+def _write(chart: Chart, style: Style, output: Path, width: float | None) -> None:
+    from ..outputs.plot_figure import WIDTH, figure_of, write_figure
     from .interrupts import INTERRUPTS
 
-    figure = figure_of(chart, style, width)
+    figure = figure_of(chart, style, WIDTH if width is None else width)
     INTERRUPTS.check()
     write_figure(figure, output)
 

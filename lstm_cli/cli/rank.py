@@ -65,22 +65,49 @@ def rank(
             min=0,
         ),
     ] = 10,
+    near_zero: Annotated[
+        float,
+        typer.Option(
+            "--near-zero",
+            help="For yes/no: values nearer to 0 count as 0 in the average precision.",
+            rich_help_panel=_PANEL,
+            metavar="NUMBER",
+            min=0.0,
+        ),
+    ] = 0.05,
+    response: Annotated[
+        bool,
+        typer.Option(
+            "--response",
+            help="Show how each unit's h or c changes at the steps of each class: mean and bands.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False,
     top: Annotated[
-        int,
-        typer.Option("--top", help="Units to show.", rich_help_panel=_PANEL, metavar="N", min=1),
-    ] = 20,
+        int | None,
+        typer.Option(
+            "--top",
+            help="Units to show (20; 3 with --response).",
+            rich_help_panel=_PANEL,
+            metavar="N",
+            min=1,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Units ordered by how well they follow a label.
 
     For numbers by the correlation at the best lag, for yes/no by the area under the ROC curve
-    (AUC), for classes by the distances between class means. Piped, the same as CSV, all units.
+    (AUC), for classes by the distances between class means. With --response the steps of each
+    class are told apart: what a character or word does to a unit. Piped, the same as CSV, all
+    units.
 
     Example: lstm rank sample_models/brackets.keras sample_models/brackets.csv --target
     sample_models/brackets.depth.csv
     """
     from .. import rank as order
     from ..outputs.ranking_table import ranking_facts, ranking_lines, ranking_table
+    from ..outputs.responses_table import responses_lines, responses_table
     from .ranking_targets import Targets
     from .selecting import parse_names
     from .showing import terminal_size
@@ -96,13 +123,17 @@ def rank(
             tensors=names,
             kind=kind,
             longest_lag=lags,
+            near_zero=near_zero,
+            response=response,
         )
     if json:
         write_json(ranking_facts(found))
     elif sys.stdout.isatty():
         from rich.console import Console
 
-        Console(highlight=False).print(ranking_table(found, top, terminal_size()[0]))
+        table = responses_table if response else ranking_table
+        shown = top or (3 if response else 20)
+        Console(highlight=False).print(table(found, shown, terminal_size()[0]))
     else:
-        for line in ranking_lines(found):
+        for line in responses_lines(found) if response else ranking_lines(found):
             typer.echo(line)

@@ -41,6 +41,8 @@ class Targets:
                 f"--target: expected a file for each of the {len(self._sources)} inputs, in their "
                 f"order; found {len(files)}"
             )
+        if "-" in files:
+            raise UsageError("--target takes files; standard input is not one")
         if not files:
             self._check_inputs(options)
 

@@ -166,21 +166,21 @@ def _has_units(name: str, array: Array) -> bool:
 
 
 def _units(name: str, array: Array, units: Sequence[int]) -> Array:
-    from ..errors import UsageError
+    from ..errors import UsageError, numbered
 
     if max(units) >= array.shape[-1]:
         raise UsageError(
-            f"--units: '{name}' has units 0 to {array.shape[-1] - 1}, found {max(units)}"
+            f"--units: '{name}' has {numbered('unit', array.shape[-1])}, found {max(units)}"
         )
     return array[..., list(units)]
 
 
 def check_steps(options: RunOptions, steps: int) -> None:
     """Refuse ``--steps`` that lie beyond the sequence."""
-    from ..errors import UsageError
+    from ..errors import UsageError, numbered
 
     if (parse_steps(options.steps).start or 0) >= steps:
-        raise UsageError(f"--steps {options.steps}: the sequence has steps 0 to {steps - 1}")
+        raise UsageError(f"--steps {options.steps}: the sequence has {numbered('step', steps)}")
 
 
 def has_steps(results: Results) -> bool:

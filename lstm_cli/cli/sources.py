@@ -116,7 +116,11 @@ def open_traces(
         InputError, NoSuchNameError: as the inputs are read.
     """
     options.set_threads()
+    import numpy as np
+
     with ExitStack() as stack:
+        # A trace may hold NaN, infinity and what overflows; the results say so.
+        stack.enter_context(np.errstate(all="ignore"))
         if is_trace(options.model):
             yield _stored(options, stack, in_turn)
         else:
@@ -126,10 +130,12 @@ def open_traces(
 def _stored(options: TraceOptions, stack: ExitStack, in_turn: bool) -> Iterator[Source]:
     from .. import open_trace
     from ..errors import UsageError
+    from ..sequences.trace_files import check_container
 
     paths = [str(options.model), *options.inputs]
     for path in paths[1:]:
         if not is_trace(path):
+            check_container(path)
             raise UsageError(
                 f"{paths[0]} is a trace of lstm export, and {path} is none; give a model and its "
                 "inputs, or traces alone"
@@ -197,11 +203,14 @@ def _run(
 
 def _require_inputs(options: TraceOptions) -> None:
     from ..errors import UsageError
+    from ..sequences.trace_files import check_container
 
     if options.inputs:
         return
     if not options.model.exists():
         raise UsageError(f"{options.model}: no such file")
+    if options.model.is_file():
+        check_container(options.model)
     raise UsageError(
         f"{options.model} is no trace of lstm export (.npz or .h5); a model needs an INPUT beside "
         "it"
@@ -212,7 +221,7 @@ def _cells_with_weights(
     session: Session, trace: Any, options: TraceOptions, weights: bool
 ) -> dict[str, TracedCell]:
     from .. import weights as arrays_of
-    from ..api import cells_of
+    from ..explanation import cells_of
 
     found = cells_of(trace)
     if weights:

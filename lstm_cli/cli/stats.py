@@ -13,11 +13,11 @@ from .sources import STATES_AND_GATES, TraceOptions, open_traces, write_json
 if TYPE_CHECKING:
     from ..analysis.stats import Stats
 
-_CUTOFFS = "Cut-offs"
+_CUTOFFS, _OUTPUT = "Cut-offs", "Output"
 
 
 def _cutoff(help: str, most: float | None = None) -> Any:
-    return typer.Option(help=help, rich_help_panel=_CUTOFFS, min=0.0, max=most)
+    return typer.Option(help=help, rich_help_panel=_CUTOFFS, metavar="NUMBER", min=0.0, max=most)
 
 
 @with_options(TraceOptions)
@@ -30,15 +30,22 @@ def stats(
             metavar="'saturated>0.3,dead>0'",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
-    every: Annotated[
-        bool, typer.Option("--all", help="Show all units, not only as many as fit.")
+    json: Annotated[
+        bool, typer.Option("--json", help="All figures as JSON.", rich_help_panel=_OUTPUT)
     ] = False,
-    lo: Annotated[float, _cutoff("A gate below it is saturated on the left.", 1.0)] = 0.1,
-    hi: Annotated[float, _cutoff("A gate above it is saturated on the right.", 1.0)] = 0.9,
-    share: Annotated[float, _cutoff("Share of steps from which a unit is flagged.", 1.0)] = 0.95,
-    eps: Annotated[float, _cutoff("No activity, of max(1, largest |h|).")] = 1e-6,
-    write: Annotated[float, _cutoff("Largest |i g| of a unit that never writes.")] = 1e-3,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Show all units, not only as many as fit.", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    lo: Annotated[float, _cutoff("A gate below it is at its left end.", 1.0)] = 0.1,
+    hi: Annotated[float, _cutoff("A gate above it is at its right end.", 1.0)] = 0.9,
+    share: Annotated[
+        float, _cutoff("Share of steps from which a unit is saturated, or railed.", 1.0)
+    ] = 0.95,
+    eps: Annotated[float, _cutoff("A |h| up to it times max(1, largest |h|) is 0.")] = 1e-6,
+    write: Annotated[float, _cutoff("A unit whose |i g| stays up to it never writes.")] = 1e-3,
     rail: Annotated[float, _cutoff("A |c| above it is railed.")] = 3.0,
     twin: Annotated[float, _cutoff("Correlation of h from which units are twins.", 1.0)] = 0.999,
 ) -> None:
@@ -52,8 +59,11 @@ def stats(
     Example: lstm stats sample_models/brackets.keras sample_models/brackets.csv
     """
     from .. import stats as judge
+    from ..errors import UsageError
     from .notes import note
 
+    if lo > hi:
+        raise UsageError(f"--lo: expected no more than --hi, {hi:g}, found {lo:g}")
     with open_traces(options, (*STATES_AND_GATES, "x"), in_turn=True) as sources:
         result = judge(
             sources,

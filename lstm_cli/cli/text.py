@@ -31,7 +31,9 @@ def text(
     ] = None,
     tensor: Annotated[
         str,
-        typer.Option(help="State or gate that gives the colours.", rich_help_panel="Output"),
+        typer.Option(
+            help="State or gate that gives the colours.", rich_help_panel="Output", metavar="NAME"
+        ),
     ] = "h",
     steps: Steps = None,
     sequence: Sequence = 0,

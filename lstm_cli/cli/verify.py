@@ -29,6 +29,7 @@ class VerifyOptions(TraceOptions):
         list[str],
         typer.Argument(metavar="[INPUT EXPECTED]", default_factory=list, show_default=False),
     ]
+    without = frozenset({"stateful", "time_major", "batch_size"})
 
 
 class Expected(NamedTuple):
@@ -82,11 +83,9 @@ def verify(
 
     Example: lstm verify sample_models/three_steps.keras
     """
-    from .running import open_session
-
     options.set_threads()
     run = _run_options(options, against)
-    session = open_session(run)
+    session = _session(run, against)
     if options.inputs:
         given = _read_run(session, options.inputs[0], run)
         source = against or options.inputs[1]
@@ -94,7 +93,7 @@ def verify(
     else:
         given, expected = _golden(options.model, session)
     found = _verified(session, given, expected, options, against, (tolerance, atol, rtol))
-    _show(found, f"{options.model} beside {expected.name}", json)
+    _show(found, f"{options.model} beside {found.by or expected.name}", json)
     if not found.same:
         raise typer.Exit(1)
 
@@ -110,20 +109,39 @@ def _run_options(options: VerifyOptions, against: str | None) -> RunOptions:
     count = len(options.inputs)
     if against is not None and count != 1:
         raise UsageError(
-            f"--against {against} takes MODEL INPUT; found {count} arguments after MODEL"
+            f"--against {against} takes MODEL INPUT; found {_arguments(count)} after MODEL"
         )
     if against is None and count not in (0, 2):
         raise UsageError(
             "give MODEL INPUT EXPECTED, or MODEL alone where NAME.golden.npz lies beside it; found "
-            f"{count} arguments after MODEL"
+            f"{_arguments(count)} after MODEL"
         )
-    for name in ("stateful", "time_major", "batch_size"):
-        if getattr(options, name):
-            raise UsageError(f"--{name.replace('_', '-')} does not go with verify")
     # PyTorch's files do not say how layers are connected: each runs on what it receives.
     return options.running(
         inputs=options.inputs[:1] or ["-"], direct=options.direct or against == "torch"
     )
+
+
+def _session(run: RunOptions, against: str | None) -> Session:
+    """The model, ready to run.
+
+    Raises:
+        UsageError: if options do not go together, or the framework runs no file of this kind.
+    """
+    from .. import Session
+    from .. import verify as compare
+    from .checks import check_combinations
+    from .loading import load_model
+
+    check_combinations(run)
+    model = load_model(run)
+    if against not in (None, "torch") and not model.has_graph:
+        compare(model, (), against=against)  # says why, before anything is asked of the user
+    return Session(model, run.layer, direct=run.direct, dtype=run.dtype)
+
+
+def _arguments(count: int) -> str:
+    return "1 argument" if count == 1 else f"{count or 'no'} arguments"
 
 
 def _read_run(session: Session, source: str, run: RunOptions) -> dict[str, Any]:
@@ -226,6 +244,7 @@ def _verified(
 
 def _show(found: Agreement, title: str, json: bool) -> None:
     from ..outputs.agreement_table import agreement_facts, agreement_lines, agreement_report
+    from .notes import Notes
     from .showing import terminal_size
 
     if json:
@@ -237,3 +256,4 @@ def _show(found: Agreement, title: str, json: bool) -> None:
     else:
         for line in agreement_lines(found):
             typer.echo(line)
+    Notes().say(found.notes)

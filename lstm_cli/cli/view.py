@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .options import with_options
-from .plot import Labels
+from .plot import Labels, check_one_output, read_paths
 from .sources import STATES_AND_GATES, TraceOptions, is_trace, open_traces, write_json
 
 _START = "Where to begin"
@@ -24,8 +25,14 @@ def view(
             help="State or gate.", metavar="h|c|i|f|g|o", rich_help_panel=_START, show_default=False
         ),
     ] = None,
-    unit: Annotated[int, typer.Option(help="Unit.", min=0, rich_help_panel=_START)] = 0,
-    step: Annotated[int, typer.Option(help="Step.", min=0, rich_help_panel=_START)] = 0,
+    unit: Annotated[
+        int | None,
+        typer.Option(help="Unit (the first).", min=0, rich_help_panel=_START, show_default=False),
+    ] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(help="Step (the first).", min=0, rich_help_panel=_START, show_default=False),
+    ] = None,
     cell: Annotated[
         str | None,
         typer.Option(
@@ -36,6 +43,25 @@ def view(
         int, typer.Option(help="Sequence, where there are several.", min=0, rich_help_panel=_START)
     ] = 0,
     labels: Labels = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the screen as .svg, and open nothing.",
+            metavar="OUT",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns and lines of the screen in OUT (100x30).",
+            metavar="WxH",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[
         bool,
         typer.Option(
@@ -50,8 +76,9 @@ def view(
     The arrow keys move a cursor over a map of units by time; below it stand the numbers of its
     step: what the input, the recurrent units and the bias add to each gate, the gates, c and h.
     Other keys switch the gate or the layer, jump to the largest change, search for a label, or
-    find where else the units do what they do in a marked range; they are listed on the screen.
-    With --json the numbers of one step are printed instead.
+    find where else the units do what they do in a marked range; ? lists them all.
+    With --json the numbers of one step are printed instead; with -o the screen is written as a
+    picture.
 
     Example: lstm view sample_models/brackets.keras sample_models/brackets.csv --unit 4 --step 8
     --labels sample_models/brackets.labels.txt --json
@@ -60,7 +87,11 @@ def view(
     from ..outputs.view_state import Viewer
     from .labelling import StepLabels
 
-    if not json:
+    if output is not None:
+        _check_file(options, output, _read_size(size), labels, json)
+    elif size is not None:
+        raise UsageError("--size is about the picture that -o writes; give -o, or leave it out")
+    elif not json:
         _check_terminal()
     step_labels = StepLabels(options, labels)
     if len(options.inputs) + is_trace(options.model) > 1:
@@ -76,13 +107,48 @@ def view(
             sequence=sequence,
             step=step,
             unit=unit,
+            names=source.sequences,
         )
         if json:
             write_json({"source": source.name, **viewer.numbers().facts()})
+        elif output is not None:
+            from ..outputs.view_picture import write_picture
+
+            write_picture(viewer, output, source.name, _read_size(size))
         else:
             from ..outputs.view_start import open_browser
 
             open_browser(viewer, source.name)
+
+
+def _read_size(text: str | None) -> tuple[int, int]:
+    """``100x30``, which it is by default.
+
+    Raises:
+        UsageError: if it is no such text.
+    """
+    from ..errors import UsageError
+    from ..outputs.view_picture import SIZE
+
+    if text is None:
+        return SIZE
+    columns, _, lines = text.lower().partition("x")
+    if not (columns.isdecimal() and lines.isdecimal()):
+        raise UsageError(f"--size: expected columns and lines such as 100x30, found '{text}'")
+    return int(columns), int(lines)
+
+
+def _check_file(
+    options: TraceOptions, output: Path, size: tuple[int, int], labels: str | None, json: bool
+) -> None:
+    """Refuse, before anything is run, what could not be drawn or written."""
+    from ..outputs.pending import check_target, refuse_overwrite
+    from ..outputs.view_picture import check_picture
+
+    check_one_output(options, json)
+    check_picture(output, size)
+    refuse_overwrite(output, read_paths(options, labels))
+    check_target(output)
 
 
 def _check_terminal() -> None:
@@ -98,6 +164,6 @@ def _check_terminal() -> None:
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError(
             "view needs a terminal for its screen and its keys; --json prints the numbers of a "
-            "step, and lstm plot draws without one"
+            "step, and -o draws the screen into a file"
         )
     require_textual()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +22,9 @@ def weights(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write the arrays (.npz, .h5, .csv).", metavar="OUT"),
+        typer.Option(
+            "--output", "-o", help="Write the arrays: .npz, .h5, .csv or .jsonl.", metavar="OUT"
+        ),
     ] = None,
     indicators: Annotated[
         bool, typer.Option("--indicators", help="The indicators alone, without shapes and ranges.")
@@ -32,6 +35,14 @@ def weights(
             "--spectral/--no-spectral", help="Compute spectral radii (default: up to 512 units)."
         ),
     ] = None,
+    silent: Annotated[
+        float,
+        typer.Option(
+            help="A feature is silent up to this norm of its weights (ours), of the largest or 1.",
+            metavar="NUMBER",
+            min=0.0,
+        ),
+    ] = 1e-6,
     json: Annotated[bool, typer.Option("--json", help="Figures and indicators as JSON.")] = False,
 ) -> None:
     """Kernel, recurrent kernel and bias of LSTM layers, gate by gate: shapes, ranges, norms.
@@ -52,7 +63,6 @@ def weights(
     from ..outputs.results import Results
     from ..outputs.weight_indicators import indicator_lines, indicators_table
     from ..outputs.weights import (
-        WeightRow,
         statistics_lines,
         weight_rows,
         weights_meta,
@@ -61,6 +71,11 @@ def weights(
     from .showing import terminal_size, write_to_file
     from .sources import write_json
 
+    if output is not None and (json or indicators):
+        given = "--json" if json else "--indicators"
+        raise UsageError(
+            f"{given} prints to standard output, and -o writes the arrays; leave out one"
+        )
     if output is not None:
         read = [path for path in (options.model, options.architecture) if path is not None]
         if format_of(output) == "npy":
@@ -74,10 +89,10 @@ def weights(
         write_to_file(Results(arrays, meta, frozenset()), output)
         return
     rows = weight_rows(model, layer or [])
+    found = partial(weight_indicators, model, layer, spectral=spectral, silent=silent)
     if json:
-        found = weight_indicators(model, layer, spectral=spectral)
-        figures = [{name: getattr(row, name) for name in WeightRow.__slots__} for row in rows]
-        write_json({"weights": figures, "indicators": [cell.facts() for cell in found]})
+        facts: dict[str, Any] = {} if indicators else {"weights": [row.facts() for row in rows]}
+        write_json({**facts, "indicators": [cell.facts() for cell in found()]})
     elif sys.stdout.isatty():
         from rich.console import Console
 
@@ -86,9 +101,9 @@ def weights(
         if not indicators:
             console.print(weights_table(rows, width))
             console.print()
-        console.print(indicators_table(weight_indicators(model, layer, spectral=spectral), width))
+        console.print(indicators_table(found(), width))
     elif indicators:
-        for line in indicator_lines(weight_indicators(model, layer, spectral=spectral)):
+        for line in indicator_lines(found()):
             typer.echo(line)
     else:
         for line in statistics_lines(rows):

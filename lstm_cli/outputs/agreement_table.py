@@ -20,12 +20,16 @@ HEADER = (
 LEAST_IMPORTANT = ("mean", "median", "q99")
 """Columns that a narrow console leaves out, in this order."""
 
+LONG = 20
+"""Rows from which the verdict is repeated below, as the first one may be out of sight."""
+
 MARKS = {"equal": "", "rounding": "rounding", "different": "different"}
 
 
 def agreement_report(found: Agreement, title: str, width: int) -> Lines:
     """The verdict first, then a row an array, those that differ first."""
-    lines = [*wrapped(title, width), Text(), *_verdict(found, width)]
+    verdict = _verdict(found, width)
+    lines = [*wrapped(title, width), Text(), *verdict]
     if found.unchecked:
         lines += wrapped(f"not checked: {listing(found.unchecked)}", width, "dim", "", GAP)
     rows = sorted(found.arrays, key=lambda row: row.verdict == "equal")
@@ -35,12 +39,11 @@ def agreement_report(found: Agreement, title: str, width: int) -> Lines:
     for band in bands(keys, columns, width):
         lines += [Text(), *grid(band, styles)]
     if left_out:
-        text = f"… {' and '.join(left_out)}: in a wider terminal, or with --json"
+        text = f"… {', '.join(left_out)}: in a wider terminal, or with --json"
         lines += wrapped(text, width, "dim", "", GAP)
-    if any(row.expected_error == row.expected_error for row in rows):
-        text = "expected, ours: the largest distance of either from a run of ours in float64"
+    for text in _legend(rows):
         lines += wrapped(text, width, "dim", "", GAP)
-    return Lines(lines)
+    return Lines([*lines, Text(), *verdict] if len(rows) > LONG else lines)
 
 
 def agreement_lines(found: Agreement) -> Iterator[str]:
@@ -66,10 +69,12 @@ def agreement_lines(found: Agreement) -> Iterator[str]:
 
 
 def agreement_facts(found: Agreement) -> dict[str, Any]:
-    """The same for JSON: ``same``, ``arrays``, ``unchecked``."""
+    """The same for JSON: ``same``, ``by``, ``unchecked``, ``notes``, ``arrays``."""
     return {
         "same": found.same,
+        "by": found.by or None,
         "unchecked": list(found.unchecked),
+        "notes": list(found.notes),
         "arrays": [
             {
                 "array": row.name,
@@ -103,6 +108,7 @@ def _verdict(found: Agreement, width: int) -> list[Text]:
     lines: list[Text] = []
     if different:
         lines += wrapped(f"different: {listing(different)}", width, "bold", "", GAP)
+        lines += wrapped(_reason(found), width, "", "", GAP)
     if rounded:
         text = (
             f"beyond the tolerance, by rounding: {listing(rounded)} (as near to a run in float64 "
@@ -110,6 +116,29 @@ def _verdict(found: Agreement, width: int) -> list[Text]:
         )
         lines += wrapped(text, width, "bold", "", GAP)
     return lines
+
+
+def _reason(found: Agreement) -> str:
+    """Why it is no rounding, of the array that is farthest beyond its tolerance."""
+    different = [row for row in found.arrays if row.verdict == "different"]
+    worst = max(different, key=lambda row: row.figures.maximum / (row.bound or 1))
+    if worst.expected_error != worst.expected_error:
+        return f"there is no run in float64 to tell whether {worst.name} differs by rounding alone"
+    return (
+        f"no rounding: of {worst.name} a run of ours in float64 is "
+        f"{short_number(worst.expected_error)} from what is expected, "
+        f"{short_number(worst.found_error)} from ours"
+    )
+
+
+def _legend(rows: list[ArrayAgreement]) -> list[str]:
+    """What the headers mean, as far as they are there."""
+    texts = []
+    if any(MARKS[row.verdict] for row in rows):
+        texts.append("beyond: values farther off than allowed; at: where the largest |Δ| is")
+    if any(row.expected_error == row.expected_error for row in rows):
+        texts.append("expected, ours: the largest distance of either from a run of ours in float64")
+    return texts
 
 
 def _fitting(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..analysis.cells import TracedCell
-from ..errors import NoSuchNameError, UsageError
+from ..errors import NoSuchNameError, UsageError, numbered
 from ..traces import GATE_TENSORS, STATE_TENSORS
 from .reduction import MOST_COLUMNS, Columns, Reducer
 from .spans import find_span, fitting_labels, masked_steps, span_blocks
@@ -210,7 +210,7 @@ def _panels(
     for name, width in widths.items():
         if units and max(units) >= width:
             path = _path(cell.name, name)
-            raise UsageError(f"unit {max(units)}: '{path}' has units 0 to {width - 1}")
+            raise UsageError(f"unit {max(units)}: '{path}' has {numbered('unit', width)}")
     most = {n: min(MOST_COLUMNS, max(512, LARGEST_PANEL // max(1, w))) for n, w in widths.items()}
     kept = {
         name: list(range(width)) if units is None else [*units] for name, width in widths.items()

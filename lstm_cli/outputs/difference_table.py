@@ -9,6 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from ..analysis.difference_report import CellDifference, Difference, Place, TensorDifference
+from ..analysis.step_cosines import LeastCosine
 from .display_numbers import short_number
 from .grid import GAP, Column, Lines, bands, grid, wrapped
 from .rows import csv_cell
@@ -16,9 +17,13 @@ from .rows import csv_cell
 GROWING = 0.01
 """Slopes of ln ‖Δh‖ smaller than this, per step, are called steady."""
 
+LONG = 30
+"""Lines from which the verdict is repeated below, as the first one may be out of sight."""
+
 HEADER = (
     "cell,tensor,max,mean,median,q99,relative,rmse,sign_flips,nonfinite,values,tolerance,"
-    "steps_beyond,first_sequence,first_step,first_unit,worst_sequence,worst_step,worst_unit"
+    "steps_beyond,first_sequence,first_step,first_unit,worst_sequence,worst_step,worst_unit,"
+    "cosine,cosine_sequence,cosine_step,cosine_mean,growth"
 )
 
 
@@ -34,7 +39,8 @@ def difference_report(found: Difference, sides: Sequence[str], width: int, batch
     lines: list[Text] = []
     for letter, side in zip("AB", sides, strict=True):
         lines += wrapped(f"{letter}  {side}", width)
-    lines += [Text(), *_verdict(found, width, batched)]
+    verdict = _verdict(found, width, batched)
+    lines += [Text(), *verdict]
     for note in found.notes:
         lines += wrapped(f"note: {note}", width, "dim", "", GAP)
     tabled = [cell for cell in found.cells if cell.first or len(found.cells) == 1]
@@ -42,7 +48,9 @@ def difference_report(found: Difference, sides: Sequence[str], width: int, batch
         lines += [Text(), *_cell_lines(cell, width, batched)]
     if quiet := [cell for cell in found.cells if cell not in tabled]:
         lines += [Text(), *_quiet_table(quiet, width)]
-    return Lines(lines)
+    if any(cell.first for cell in tabled):
+        lines += wrapped(_legend(batched), width, "dim", "", GAP)
+    return Lines([*lines, Text(), *verdict] if len(lines) > LONG else lines)
 
 
 def place_text(place: Place, batched: bool, tensor: str = "") -> str:
@@ -69,6 +77,8 @@ def difference_lines(found: Difference) -> Iterator[str]:
                 str(tensor.steps),
                 *_place_cells(tensor.first),
                 *_place_cells(tensor.worst),
+                *_cosine_cells(tensor.cosine),
+                f"{cell.growth:.9g}",
             ]
             yield ",".join(cells)
 
@@ -125,6 +135,7 @@ def _tensor_facts(tensor: TensorDifference) -> dict[str, Any]:
         "steps_beyond": tensor.steps,
         "first": None if tensor.first is None else tensor.first._asdict(),
         "worst": None if tensor.worst is None else tensor.worst._asdict(),
+        "cosine": tensor.cosine._asdict(),
     }
 
 
@@ -135,6 +146,7 @@ def _verdict(found: Difference, width: int, batched: bool) -> list[Text]:
             return wrapped("differ: one has more steps, the others are the same", width, "bold")
         exactly = all(t.figures.maximum == 0 for c in found.cells for t in c.tensors)
         text = "the same, bit for bit" if exactly else "the same, within the tolerance"
+        text += ", as far as both go" if found.notes else ""
         return wrapped(text, width, "bold")
     tensor, where = cell.first, f" of {cell.name}" if cell.name else ""
     place = place_text(cell.first.first, batched, tensor.tensor)
@@ -154,14 +166,37 @@ def _cell_lines(cell: CellDifference, width: int, batched: bool) -> list[Text]:
         lines += grid(band, styles)
     if cell.first is None:
         return lines
-    key = "1:18[3]: sequence 1, step 18, unit 3" if batched else "18[3]: step 18, unit 3"
-    lines += wrapped(f"{key} (of x feature 3)", width, "dim")
     worst = ", ".join(f"{u.unit} ({u.tensor} {short_number(u.maximum)})" for u in cell.worst_units)
     if worst:
         lines += wrapped(f"worst units: {worst}", width, "", "", GAP)
+    lines += wrapped(_direction_text(cell, batched), width, "", "", GAP)
     if not isnan(cell.growth):
         lines += wrapped(f"from there on {_growth_text(cell.growth)}", width, "", "", GAP)
     return lines
+
+
+def _legend(batched: bool) -> str:
+    place = "sequence:step[unit]" if batched else "step[unit]"
+    return (
+        f"first, worst: {place}, of x the feature; first in the order in which the cell reads; "
+        "worst units: by the largest |Δ| measured in what is allowed"
+    )
+
+
+def _direction_text(cell: CellDifference, batched: bool) -> str:
+    """How far h, or the last tensor without it, has turned, and how much of it differs."""
+    tensor = next((each for each in cell.tensors if each.tensor == "h"), cell.tensors[-1])
+    figures, cosine = tensor.figures, tensor.cosine
+    parts = []
+    if cosine.step >= 0:
+        front = f"sequence {cosine.sequence}, " if batched else ""
+        parts.append(
+            f"cosine of A and B at least {cosine.cosine:.3f}, at {front}step {cosine.step}"
+        )
+    if not isnan(figures.rmse):
+        parts.append(f"RMSE {short_number(figures.rmse)} of A's standard deviation")
+    parts.append(f"{figures.sign_flips} of {figures.values:,} signs flip")
+    return f"{tensor.tensor}: {'; '.join(parts)}"
 
 
 def _growth_text(growth: float) -> str:
@@ -180,14 +215,13 @@ def _columns(cell: CellDifference, batched: bool) -> list[Column]:
         Column("median", [short_number(f.median) for f in figures]),
         Column("q99", [short_number(f.q99) for f in figures]),
         Column("allowed", [short_number(tensor.bound) for tensor in tensors]),
-        Column("beyond", [_beyond(tensor) for tensor in tensors]),
-        Column(
-            "first", ["" if t.first is None else _short_place(t.first, batched) for t in tensors]
-        ),
-        Column(
-            "worst", ["" if t.worst is None else _short_place(t.worst, batched) for t in tensors]
-        ),
     ]
+    if cell.first is not None:
+        columns += [
+            Column("beyond", [_beyond(tensor) for tensor in tensors]),
+            Column("first", [_short_place(t.first, batched) for t in tensors]),
+            Column("worst", [_short_place(t.worst, batched) for t in tensors]),
+        ]
     if any(f.nonfinite for f in figures):
         columns.insert(4, Column("NaN/Inf", [str(f.nonfinite) for f in figures]))
     return columns
@@ -197,8 +231,10 @@ def _beyond(tensor: TensorDifference) -> str:
     return f"{tensor.steps} step{'' if tensor.steps == 1 else 's'}" if tensor.steps else "-"
 
 
-def _short_place(place: Place, batched: bool) -> str:
-    """``12[3]``: step 12, unit 3; ``1:12[3]`` in sequence 1."""
+def _short_place(place: Place | None, batched: bool) -> str:
+    """``12[3]``: step 12, unit 3; ``1:12[3]`` in sequence 1; nothing for none."""
+    if place is None:
+        return ""
     front = f"{place.sequence}:" if batched else ""
     return f"{front}{place.step}[{place.unit}]"
 
@@ -213,6 +249,11 @@ def _quiet_table(cells: Sequence[CellDifference], width: int) -> list[Text]:
     ]
     keys = [Column("the same in", [cell.name for cell in cells], right=False)]
     return [line for band in bands(keys, columns, width) for line in grid(band)]
+
+
+def _cosine_cells(cosine: LeastCosine) -> list[str]:
+    place = [str(k) if k >= 0 else "" for k in (cosine.sequence, cosine.step)]
+    return [f"{cosine.cosine:.9g}", *place, f"{cosine.mean:.9g}"]
 
 
 def _place_cells(place: Place | None) -> list[str]:

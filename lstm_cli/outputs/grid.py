@@ -11,6 +11,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from .plain_letters import in_plain_letters
+
 GAP = "  "
 RULE = " │ "
 ELLIPSIS = "…"
@@ -29,6 +31,8 @@ class Lines:
         for line in self.lines:
             shown = line.copy()
             shown.plain = line.plain.translate(_CONTROLS)
+            if not console.encoding.lower().startswith("utf"):
+                shown = in_plain_letters(shown)
             shown.no_wrap, shown.overflow = True, "crop"
             yield shown
 
@@ -81,13 +85,19 @@ def grid_width(columns: Sequence[Column]) -> int:
 
 
 def bands(keys: Sequence[Column], columns: Sequence[Column], width: int) -> list[list[Column]]:
-    """``columns`` cut into bands that fit, the ``keys`` in front of each."""
+    """``columns`` cut into bands that fit, the ``keys`` in front of each.
+
+    Columns of one group stay together where a band has room for all of them.
+    """
     found: list[list[Column]] = []
     band: list[Column] = []
     for column in columns:
         if band and grid_width([*keys, *band, column]) > width:
-            found.append([*keys, *band])
-            band = []
+            whole = [other for other in columns if column.group and other.group == column.group]
+            begun = len([other for other in band if other in whole])
+            moved = begun if begun < len(band) and grid_width([*keys, *whole]) <= width else 0
+            found.append([*keys, *band[: len(band) - moved]])
+            band = band[len(band) - moved :]
         band.append(column)
     return [*found, [*keys, *band]] if band or not found else found
 
@@ -128,6 +138,7 @@ def _group_line(columns: Sequence[Column]) -> Text:
         if end < len(columns):
             line.append(RULE if columns[end].group else GAP, "dim")
         k = end
+    line.rstrip()
     return line
 
 

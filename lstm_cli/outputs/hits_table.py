@@ -57,8 +57,13 @@ def hits_table(
     """
     lines = wrapped(_selection(found, span), width)
     lines += [Text(), *_table(rows, width, batched)]
+    if not rows:
+        return Lines(lines)
     lines += _length_lines(found, width)
-    text = "score: units on throughout both, of those on throughout either; *: the chosen steps"
+    text = (
+        "score: units on throughout both, of those on throughout either (shared); *: the chosen "
+        "steps"
+    )
     return Lines([*lines, *wrapped(text, width, "dim", "", GAP)])
 
 
@@ -85,6 +90,7 @@ def hits_facts(found: Found, rows: Sequence[HitRow]) -> dict[str, Any]:
         "tensor": found.tensor,
         "units": [{"unit": u, "sign": sign, "threshold": level} for (u, sign), level in units],
         "steps": found.steps,
+        "dropped_blips": found.blips,
         "hits": [row.facts() for row in rows],
         "lengths": _text_keys(found.lengths),
         "lengths_strict": _text_keys(found.strict_lengths),
@@ -109,15 +115,17 @@ def _selection(found: Found, span: tuple[int, int]) -> str:
     name = "tanh c" if found.tensor == "c" else found.tensor
     low = short_number(levels[0])
     level = low if len(levels) == 1 else f"{low} to {short_number(levels[-1])}"
+    lasting = f" for more than {found.blips} steps" if found.blips else ""
     return (
         f"steps {span[0]} to {span[1] - 1} select units {shown}{more} of {found.tensor} "
-        f"(on at |{name}| ≥ {level}); {found.steps:,} steps searched"
+        f"(on at |{name}| ≥ {level}{lasting}); {found.steps:,} steps searched"
     )
 
 
 def _table(rows: Sequence[HitRow], width: int, batched: bool) -> list[Text]:
     if not rows:
-        return [Text("nothing found", "bold")]
+        text = "nothing found; a smaller --min-length, --left or --right, or another --threshold"
+        return wrapped(f"{text}, asks for less", width, "bold")
     columns = [Column("", ["*" if row.hit.selected else "" for row in rows])]
     if len({row.file for row in rows}) > 1:
         room = max(SHORTEST_FILE, width // 3)
@@ -143,7 +151,12 @@ def _length_lines(found: Found, width: int) -> list[Text]:
     if not found.lengths:
         return []
     often = sorted(found.lengths.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_LENGTHS]
-    counts = ", ".join(f"{length} ({count})" for length, count in sorted(often))
+    counts = ", ".join(
+        f"{length} ({count:,} times)" if count > 1 else str(length)
+        for length, count in sorted(often)
+    )
     total, strict = sum(found.lengths.values()), sum(found.strict_lengths.values())
-    text = f"{total:,} candidates, {strict:,} with all selected units; by steps: {counts}"
+    text = f"{total:,} candidates, {strict:,} with all selected units; lengths: {counts}"
+    if len(often) < len(found.lengths):
+        text += f", {total - sum(count for _, count in often):,} others"
     return [Text(), *wrapped(text, width, "", "", GAP)]

@@ -50,6 +50,9 @@ def plot(
         style: ``maps`` of units by time, or ``lines``; None for lines of up to 8 chosen units.
         width: inches.
 
+    Returns:
+        The figure, which a notebook shows; its ``savefig`` writes it.
+
     Raises:
         MissingExtraError: without matplotlib.
         NoSuchNameError: if a tensor is not there.

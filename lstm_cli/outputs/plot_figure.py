@@ -5,21 +5,22 @@ Panels have a height in inches, so that a picture of more units is taller, not m
 
 from __future__ import annotations
 
-import math
 import textwrap
 import warnings
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import MissingExtraError, UsageError
 from .charts import Chart
-from .figure_panels import MOST_COLUMNS, TICK_SIZE, draw_line, draw_map, set_title
+from .display_numbers import short_number
+from .figure_labels import LETTER_WIDTH, StepLabels
+from .figure_panels import DOTS_AN_INCH, TICK_SIZE, draw_line, draw_map, set_title
 from .heatmap import common_notes, reduction_note
 from .pending import replacing, write_errors
 from .plot_lines import Style, strips, unit_title
-from .scales import axis_of
-from .step_labels import shown_label
+from .scales import Scale, axis_of, scale_of
 from .time_axis import TimeAxis
 
 if TYPE_CHECKING:
@@ -32,16 +33,14 @@ WIDTH = 9.0
 """Inches, as all sizes but those of text, which are points."""
 
 LEFT, RIGHT, TOP, BOTTOM, GAP = 0.5, 0.6, 0.0, 0.36, 0.3
+BESIDE_NUMBERS = 0.28
+"""Between the edge and an axis: its ticks or its bar of colours, and a little room."""
+
 UNIT_HEIGHT, LOWEST_MAP, HIGHEST_MAP = 0.1, 0.4, 2.6
 STATE_HEIGHT, GATE_HEIGHT, STRIP_GAP = 0.75, 0.42, 0.12
-LARGEST_LABEL, SMALLEST_LABEL = 8.0, 4.5
-LETTER_WIDTH, LINE_HEIGHT = 0.68, 1.25
-"""Of the size of the letters."""
-
-LONGEST_LABEL = 24
 NOTE_SIZE, NOTE_HEIGHT = 7.0, 0.15
+DIGIT_WIDTH = 0.64
 POINTS = 72
-DOTS_AN_INCH = 150
 
 TALLEST = 200.0
 """A figure of more than 30,000 dots is for nobody."""
@@ -108,12 +107,19 @@ def figure_format(path: Path) -> str:
 class _Sheet:
     """Places axes from top to bottom; all of them have the same steps."""
 
-    def __init__(self, chart: Chart, style: Style, height: float, width: float) -> None:
+    def __init__(
+        self, chart: Chart, style: Style, height: float, width: float, numbers: float
+    ) -> None:
+        """``numbers``: inches that the longest one beside an axis takes."""
         from matplotlib.figure import Figure
 
         self._chart, self._width = chart, width
-        self._labels = _Labels(chart, (width - LEFT - RIGHT) * POINTS / chart.steps)
-        notes = _notes(chart, style, width)
+        self._left = max(LEFT, numbers if style == "lines" else 0.0)
+        self._right = max(RIGHT, numbers if style == "maps" else 0.0)
+        across = width - self._left - self._right
+        self.most_columns = int(across * DOTS_AN_INCH)
+        self._labels = StepLabels(chart, across * POINTS / chart.steps)
+        notes = _notes(chart, style, width, self.most_columns, self._labels.every)
         room = self._labels.room / POINTS + NOTE_HEIGHT * len(notes)
         self._height = TOP + height + BOTTOM + room
         if self._height > TALLEST:
@@ -124,7 +130,7 @@ class _Sheet:
         self._axes: list[Axes] = []
         self.figure = Figure(figsize=(width, self._height), dpi=DOTS_AN_INCH, facecolor="white")
         self.figure.text(
-            LEFT / width,
+            self._left / width,
             0.05 / self._height,
             "\n".join(notes),
             fontsize=NOTE_SIZE,
@@ -135,7 +141,7 @@ class _Sheet:
     def axes(self, above: float, height: float) -> Axes:
         """The next axes, with some space above them."""
         self._done += above + height
-        axes = self._add(LEFT, self._width - LEFT - RIGHT, height)
+        axes = self._add(self._left, self._width - self._left - self._right, height)
         first = self._chart.first_step
         axes.set_xlim(first - 0.5, first + self._chart.steps - 0.5)
         axes.tick_params(axis="x", labelbottom=False, labelsize=TICK_SIZE + 0.5, length=2)
@@ -144,14 +150,16 @@ class _Sheet:
 
     def beside(self, height: float) -> Axes:
         """Narrow axes to the right of the last ones."""
-        return self._add(self._width - RIGHT + 0.08, 0.09, height)
+        return self._add(self._width - self._right + 0.08, 0.09, height)
 
     def finish(self) -> Figure:
         """Number the steps, and label them."""
         from matplotlib.ticker import MaxNLocator
 
         for axes in self._axes:
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=12, steps=[1, 2, 5, 10], integer=True))
+            axes.xaxis.set_major_locator(
+                MaxNLocator(nbins=12, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+            )
         last = self._axes[-1]
         last.tick_params(axis="x", labelbottom=True, pad=2 + self._labels.room)
         last.set_xlabel("step", fontsize=TICK_SIZE + 0.5, labelpad=1)
@@ -164,56 +172,14 @@ class _Sheet:
         return self.figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
-class _Labels:
-    """The labels of steps below a time axis, turned where they are long, as many as can be read.
-
-    Args:
-        chart: whose labels they are.
-        points: from one step to the next.
-    """
-
-    def __init__(self, chart: Chart, points: float) -> None:
-        labels = [_cut(shown_label(label)) for label in chart.labels]
-        longest = max(map(len, labels), default=0)
-        across = points / (LETTER_WIDTH * max(1, longest) + (longest > 1) * LETTER_WIDTH)
-        self._turned = across < SMALLEST_LABEL and longest > 1
-        self._size = min(LARGEST_LABEL, points / LINE_HEIGHT if self._turned else across)
-        self._size = max(self._size, SMALLEST_LABEL)
-        every = max(1, math.ceil(SMALLEST_LABEL * LINE_HEIGHT / points)) if self._turned else 1
-        if not self._turned and across < SMALLEST_LABEL:
-            every = math.ceil(SMALLEST_LABEL / across)
-        self._texts = {chart.first_step + k: labels[k] for k in range(0, len(labels), every)}
-        height = LETTER_WIDTH * longest if self._turned else LINE_HEIGHT
-        self.room = height * self._size + 2 if labels else 0.0
-
-    def put(self, axes: Axes) -> None:
-        """Write them."""
-        if not self._texts:
-            return
-        axes.xaxis.remove_overlapping_locs = False  # a label stays where a number stands below it
-        axes.set_xticks(
-            list(self._texts),
-            list(self._texts.values()),
-            minor=True,
-            fontsize=self._size,
-            rotation=90 if self._turned else 0,
-            parse_math=False,
-        )
-        axes.tick_params(axis="x", which="minor", length=0, pad=4)
-
-
-def _cut(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
-
-
 def _maps(chart: Chart, width: float) -> Figure:
-    heights = [
-        min(HIGHEST_MAP, max(LOWEST_MAP, UNIT_HEIGHT * len(panel.units))) for panel in chart.panels
-    ]
-    sheet = _Sheet(chart, "maps", sum(heights) + GAP * len(heights), width)
+    heights = [_map_height(len(panel.units)) for panel in chart.panels]
+    numbers = _numbers_width({panel.name: scale_of(panel) for panel in chart.panels})
+    sheet = _Sheet(chart, "maps", sum(heights) + GAP * len(heights), width, numbers)
     for panel, height in zip(chart.panels, heights, strict=True):
         axes = sheet.axes(GAP, height)
-        draw_map(axes, sheet.beside(height), panel, chart, height)
+        columns = panel.columns.within(sheet.most_columns)
+        draw_map(axes, sheet.beside(height), panel, columns, chart.first_step)
     return sheet.finish()
 
 
@@ -221,28 +187,45 @@ def _lines(chart: Chart, width: float) -> Figure:
     groups = list(strips(chart))
     scales = {panel.name: axis_of(panel) for panel in chart.panels}
     total = sum(
-        GAP + sum(STRIP_GAP + _strip_height(panel.to_one) for panel in panels)
+        GAP - STRIP_GAP + sum(STRIP_GAP + _strip_height(panel.to_one) for panel in panels)
         for _, _, panels in groups
     )
-    sheet = _Sheet(chart, "lines", total, width)
+    sheet = _Sheet(chart, "lines", total, width, _numbers_width(scales))
     for cell, unit, panels in groups:
         for number, panel in enumerate(panels):
             axes = sheet.axes(STRIP_GAP if number else GAP, _strip_height(panel.to_one))
-            draw_line(axes, panel.of_units([unit]), scales[panel.name], chart)
+            single = panel.of_units([unit])
+            columns = single.columns.within(sheet.most_columns)
+            draw_line(axes, single, columns, scales[panel.name], chart.first_step)
             if not number:
                 set_title(axes, unit_title(cell, unit, panel))
     return sheet.finish()
+
+
+def _map_height(units: int) -> float:
+    """Of one map; a unit has at least one line of dots, or some would not be seen at all."""
+    return max(min(HIGHEST_MAP, max(LOWEST_MAP, UNIT_HEIGHT * units)), units / DOTS_AN_INCH)
 
 
 def _strip_height(gate: bool) -> float:
     return GATE_HEIGHT if gate else STATE_HEIGHT
 
 
-def _notes(chart: Chart, style: Style, width: float) -> list[str]:
+def _numbers_width(scales: Mapping[str, Scale]) -> float:
+    """Inches from the edge of the figure to an axis that has these numbers beside it."""
+    ends = [short_number(end) for scale in scales.values() for end in (scale.low, scale.high)]
+    return BESIDE_NUMBERS + max(map(len, ends)) * TICK_SIZE * DIGIT_WIDTH / POINTS
+
+
+def _notes(chart: Chart, style: Style, width: float, most_columns: int, every: int) -> list[str]:
     """What a reader has to know, in lines that fit."""
     notes = [f"sequence {chart.sequence}"] if chart.sequences > 1 else []
     notes += common_notes(chart, TimeAxis(chart.first_step, chart.steps, 1, 1), "grey")
-    together = chart.panels[0].columns.within(MOST_COLUMNS).width
+    if any(panel.columns.nan.any() for panel in chart.panels):
+        notes.append("magenta: not a number")
+    if every > 1:
+        notes.append(f"one label in {every} is shown")
+    together = chart.panels[0].columns.within(most_columns).width
     if together > 1 and style == "maps":
         notes.insert(0, reduction_note(chart, together))
     elif together > 1:

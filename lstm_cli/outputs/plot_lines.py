@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ from .scales import Scale, axis_of
 from .time_axis import TimeAxis, line_axis
 
 Style = Literal["maps", "lines"]
-STYLES: tuple[str, ...] = get_args(Style)
 
 MOST_LINES = 8
 """Units that are drawn as lines where nothing else is asked for."""

@@ -11,27 +11,45 @@ from rich.text import Text
 from ..analysis.ranking import Association, Ranking
 from ..errors import listing
 from .display_numbers import short_number
-from .grid import GAP, Column, Lines, clipped, grid, grid_width, wrapped
+from .grid import GAP, Column, Lines, bands, clipped, grid, grid_width, wrapped
 from .rows import csv_cell
 
 FIGURES: Mapping[str, tuple[str, ...]] = {
     "number": ("r", "lag", "r_0", "rho", "n", "effective_n"),
-    "yes/no": ("auc", "d", "accuracy", "threshold", "above"),
+    "yes/no": ("auc", "d", "ap", "accuracy", "threshold", "above"),
     "class": ("score",),
 }
-HEADERS = {"r_0": "r, lag 0", "rho": "Spearman", "effective_n": "effective n", "auc": "AUC"}
-NARROWEST_MEAN = 6
+HEADERS = {
+    "r_0": "r, lag 0",
+    "rho": "Spearman",
+    "effective_n": "effective n",
+    "auc": "AUC",
+    "ap": "AP",
+}
 
 
 def ranking_table(found: Ranking, top: int, width: int) -> Lines:
     """What the label is taken for, then the best units; for classes a table for each tensor."""
     lines = wrapped(_heading(found), width)
     groups = _groups(found)
+    shown = len(found.labels)
     for rows in groups:
-        lines += [Text(), *_table(found, rows[:top], width)]
+        keys, columns = _table(found, rows[:top])
+        means = _means(found, rows[:top])
+        if found.kind == "class":  # of which there may be hundreds
+            while means and grid_width([*keys, *columns, *means]) > width:
+                means.pop()
+        shown = min(shown, len(means))
+        for k, band in enumerate(bands(keys, [*columns, *means], width)):
+            lines += [Text(), *grid(band)] if not k else grid(band)
     most = max(map(len, groups), default=0)
     if most > top:
-        lines += wrapped(f"… {most - top} more: use --top, or --json", width, "dim")
+        units = f"{most - top} more unit{'s' if most - top > 1 else ''}"
+        each = " of each array" if len(groups) > 1 else ""
+        lines += wrapped(f"… {units}{each}: use --top, or --json", width, "dim")
+    if found.kind == "class" and (missing := len(found.labels) - shown):
+        classes = f"{missing} more class{'es' if missing > 1 else ''}"
+        lines += wrapped(f"… {classes}: in a wider terminal, or with --json", width, "dim")
     constant = sum(isnan(row.strength) for row in found.rows)
     if constant:
         are = "unit is" if constant == 1 else "units are"
@@ -59,6 +77,7 @@ def ranking_facts(found: Ranking) -> dict[str, Any]:
         "labels": dict(found.labels),
         "steps": found.steps,
         "longest_lag": found.longest_lag,
+        "near_zero": found.near_zero,
         "rows": [_row_facts(row) for row in found.rows],
     }
 
@@ -75,6 +94,8 @@ def _row_facts(row: Association) -> dict[str, Any]:
         facts["means"] = dict(row.means)
     if row.class_scores:
         facts["class_scores"] = dict(row.class_scores)
+    if row.responses:
+        facts["responses"] = {name: each._asdict() for name, each in row.responses.items()}
     return facts
 
 
@@ -96,13 +117,15 @@ def _groups(found: Ranking) -> list[list[Association]]:
     return [[row for row in found.rows if row.tensor == name] for name in tensors]
 
 
-def _table(found: Ranking, rows: Sequence[Association], width: int) -> list[Text]:
-    columns = [
+def _table(found: Ranking, rows: Sequence[Association]) -> tuple[list[Column], list[Column]]:
+    """Which units they are, and what is known of each."""
+    keys = [
         Column("unit", [str(row.unit) for row in rows]),
         Column("of", [row.tensor for row in rows], right=False),
     ]
     if any(row.cell for row in rows):
-        columns.insert(0, Column("cell", [row.cell for row in rows], right=False))
+        keys.insert(0, Column("cell", [row.cell for row in rows], right=False))
+    columns = []
     for name in FIGURES[found.kind]:
         if name == "above":
             continue
@@ -110,7 +133,7 @@ def _table(found: Ranking, rows: Sequence[Association], width: int) -> list[Text
         if name == "n" and len(set(cells)) == 1:
             continue
         columns.append(Column(HEADERS.get(name, name), cells))
-    return grid([*columns, *_means(found, rows, width - grid_width(columns))])
+    return keys, columns
 
 
 def _figure(name: str, row: Association) -> str:
@@ -128,16 +151,13 @@ def _figure(name: str, row: Association) -> str:
     return f"{value:.4f}" if abs(value) < 1e4 else short_number(value)
 
 
-def _means(found: Ranking, rows: Sequence[Association], room: int) -> list[Column]:
-    """Mean of each class, as many classes as fit."""
+def _means(found: Ranking, rows: Sequence[Association]) -> list[Column]:
+    """Mean of each class."""
     columns: list[Column] = []
     for name in found.labels:
         shown = clipped(repr(name) if name.isspace() else name, 12)
         cells = [f"{row.means[name]:.3f}" for row in rows]
-        column = Column(shown, cells, group="mean of")
-        if grid_width([*columns, column]) + 3 > room:
-            break
-        columns.append(column)
+        columns.append(Column(shown, cells, group="mean of"))
     return columns
 
 
@@ -145,12 +165,14 @@ def _legend(found: Ranking) -> list[str]:
     if found.kind == "number":
         return [
             f"lag: how many steps the unit is behind the label, up to ±{found.longest_lag} (ours); "
-            "effective n: pairs, less what successive steps have in common; no p-values, which "
-            "would not hold"
+            "effective n: pairs, less what successive steps have in common (with few, a unit may "
+            "follow by chance); no p-values, which would not hold"
         ]
     if found.kind == "yes/no":
         return [
             "AUC: chance that a yes has the larger value; d: gap of the means in standard "
-            "deviations; threshold: best rule for yes"
+            "deviations; AP: average precision of large values, of small ones where the AUC is "
+            f"below 0.5, those nearer to 0 than {found.near_zero:g} taken as 0 (--near-zero); "
+            "threshold: best rule for yes"
         ]
     return ["score: sum over pairs of classes of the distance between their means"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.cells import TracedCell
-from ..errors import UsageError
+from ..errors import UsageError, numbered
 from ..model import Array
 from .charts import Panel, chosen_tensors
 from .reduction import Flags, Reducer
@@ -128,7 +128,7 @@ def make_text(
         width = cells[name].shape(own)[2]
         if cells[name].cut.units is None and max(units) >= width:
             path = f"{name}/{own}" if name else own
-            raise UsageError(f"unit {max(units)}: '{path}' has units 0 to {width - 1}")
+            raise UsageError(f"unit {max(units)}: '{path}' has {numbered('unit', width)}")
         places = [cells[name].cut.place(unit, own) for unit in units]
         values, hidden = _values(cells[name], own, places, span, sequence)
         masked |= hidden

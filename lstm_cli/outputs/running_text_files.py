@@ -17,7 +17,7 @@ from .pending import replacing, write_errors
 from .running_text import Row, RunningText
 from .scales import Scale
 from .step_labels import LINE_END, ends_line, separator, shown_label
-from .text_terminal import ink, pieces_of
+from .text_terminal import colour_notes, ink, pieces_of
 
 TEXT_FORMATS = ("html", "svg")
 
@@ -79,6 +79,8 @@ def html_body(text: RunningText) -> str:
         parts.append(f"<div style='{TEXT_STYLE}'>")
         parts += _html_labels(text, row)
         parts.append("</div>\n")
+    if notes := _notes(text):
+        parts.append(f"<p style='color:{HEADING_GREY}'>{escape(notes)}</p>\n")
     return "".join(parts)
 
 
@@ -90,9 +92,11 @@ def svg(text: RunningText, columns: int = SVG_COLUMNS) -> str:
     parts: list[str] = []
     y = LINE
     parts.append(_svg_text(0, y, text.title, HEADING_GREY, "bold"))
-    for row in text.rows:
+    alike = len({(row.scale.low, row.scale.high) for row in text.rows}) == 1
+    for row in text.rows[:1] if alike else text.rows:
         y += LINE
-        parts.append(_svg_text(0, y, row.name, HEADING_GREY))
+        name = "" if alike and len(text.rows) > 1 else row.name
+        parts.append(_svg_text(0, y, name, HEADING_GREY))
         parts += _svg_scale(row.scale, margin * LETTER, y)
     y += LINE / 2
     fractions = [row.fractions for row in text.rows]
@@ -109,12 +113,21 @@ def svg(text: RunningText, columns: int = SVG_COLUMNS) -> str:
                     parts.append(_svg_text(x, y, part.text, front))
                 x += cell_len(part.text) * LETTER
         y += LINE / 3
+    if notes := _notes(text):
+        y += LINE
+        parts.append(_svg_text(0, y, notes, HEADING_GREY))
     width, height = columns * LETTER, y + LINE / 2
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}" font-family="{FONT}" font-size="{SIZE:g}" '
         'xml:space="preserve">\n' + "".join(parts) + "</svg>\n"
     )
+
+
+def _notes(text: RunningText) -> str:
+    """What a reader has to know; nothing where all is as it seems."""
+    notes = [f"sequence {text.sequence}"] if text.sequences > 1 else []
+    return "; ".join([*notes, *colour_notes(text, "grey", "magenta")])
 
 
 def _html_labels(text: RunningText, row: Row) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..analysis.cells import TracedCell
-from ..errors import UsageError
+from ..errors import UsageError, numbered
 from ..traces import Trace
 from .reduction import Flags
 
@@ -24,7 +24,7 @@ def find_span(cells: Sequence[TracedCell], steps: slice, sequence: int) -> slice
         raise UsageError(f"the cells have {found} steps, and no common time axis; choose a layer")
     sequences = cells[0].sequences
     if sequence >= sequences:
-        raise UsageError(f"sequence {sequence}: there are sequences 0 to {sequences - 1}")
+        raise UsageError(f"sequence {sequence}: the trace has {numbered('sequence', sequences)}")
     length = _length(cells[0], sequence)
     if length <= 0:
         raise UsageError(f"sequence {sequence} has no steps to draw")
@@ -33,7 +33,7 @@ def find_span(cells: Sequence[TracedCell], steps: slice, sequence: int) -> slice
     stop = length if steps.stop is None else min(steps.stop - first, length)
     if start >= length or stop <= start:
         wanted = steps.start or 0
-        raise UsageError(f"step {wanted}: the sequence has steps {first} to {first + length - 1}")
+        raise UsageError(f"step {wanted}: the sequence has {numbered('step', length, first)}")
     return slice(start, stop)
 
 
@@ -51,6 +51,16 @@ def fitting_labels(labels: Sequence[str], cell: TracedCell, sequence: int) -> Se
     if (first or cut.ends_early) and len(labels) >= first + length:
         return labels[first : first + length]
     raise UsageError(f"expected {length} labels, one a step, found {len(labels)}")
+
+
+def first_label(labels: Sequence[str], cell: TracedCell, sequence: int) -> int:
+    """The input's number of the step that the first label is of.
+
+    Raises:
+        UsageError: as ``fitting_labels``.
+    """
+    fitting = fitting_labels(labels, cell, sequence)
+    return cell.cut.first_step if len(fitting) == len(labels) else 0
 
 
 def _length(cell: TracedCell, sequence: int) -> int:

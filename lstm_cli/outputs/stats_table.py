@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from ..analysis.cell_figures import GATES, CellStats
+from ..analysis.cell_stats import FEWEST_FOR_TWINS
 from ..analysis.cutoffs import Cutoffs
 from ..analysis.stats import Stats, nonfinite_text, unit_facts
-from .grid import Column, Lines, bands, grid, grid_width, wrapped
+from .grid import GAP, Column, Lines, bands, grid, grid_width, wrapped
 from .rows import csv_cell
 
 FEWEST_ROWS = 5
@@ -30,8 +31,8 @@ def stats_table(stats: Stats, width: int, height: int | None) -> Lines:
     lines += _cells(list(stats.cells.values()), width)
     notes = _notes(stats, width)
     rows = _worst_first(stats)
-    left = len(rows) if height is None else height - len(lines) - len(notes) - 5
-    shown = rows[: max(FEWEST_ROWS, left)]
+    room = len(rows) if height is None else max(FEWEST_ROWS, height - len(lines) - len(notes) - 5)
+    shown = rows if len(rows) <= room + 1 else rows[:room]  # one takes no more room than its note
     lines.append(Text())
     lines += _units(shown, len(stats.cells) > 1, width)
     if len(shown) < len(rows):
@@ -140,22 +141,53 @@ def _mean_ends(cell: CellStats, gate: str) -> str:
 
 
 def _notes(stats: Stats, width: int) -> list[Text]:
-    lines: list[Text] = []
-    for cell in stats.cells.values():
-        lines += _cell_notes(cell, width)
+    cells = list(stats.cells.values())
+    lines = [line for cell in cells for line in _cell_notes(cell, stats, width)]
+    if all(0 < cell.counted < FEWEST_FOR_TWINS for cell in cells):
+        text = f"judged by few steps; twins are looked for from {FEWEST_FOR_TWINS} steps on"
+        lines += wrapped(text, width)
+    found = {label for cell in cells for labels in cell.labels for label in labels}
+    for label, meaning in _meanings(stats.cutoffs).items():
+        if label in found:
+            lines += wrapped(f"{label}: {meaning}", width, "dim", "", GAP)
     return [*lines, *_cutoff_notes(stats.cutoffs, width)]
 
 
-def _cell_notes(cell: CellStats, width: int) -> list[Text]:
-    lines: list[Text] = []
+def _meanings(cut: Cutoffs) -> dict[str, str]:
+    """What the labels say of a unit."""
+    often = f"at {100 * cut.share:g}% of steps or more"
+    return {
+        "dead": "h is 0 at all steps",
+        "constant": "h is the same at all steps, whatever the input",
+        "closed": f"o < {cut.lo:g} at all steps: what it holds is never shown",
+        "frozen": f"f > {cut.hi:g} at all steps and never written: it holds its initial state",
+        "no-write": f"|i g| at most {cut.write:g}: its memory is never written",
+        "railed": f"|c| > {cut.rail:g} {often}: tanh(c) says no more than its sign",
+        "memoryless": f"f < {cut.lo:g} at all steps: nothing is kept from step to step",
+        "saturated": (
+            f"a gate is left or right {often}; no fault by itself: f right keeps its memory, f "
+            "left wipes it, o left hides the unit, i left does not write"
+        ),
+        "twin": f"h of two units, correlation {cut.twin:g} or more: one of them may do",
+    }
+
+
+def _cell_notes(cell: CellStats, stats: Stats, width: int) -> list[Text]:
     of = f" of {cell.name}" if cell.name else ""
+    lines: list[Text] = []
+    if exact := _at_rails(cell):
+        lines += wrapped(f"exactly 0 or 1{of}, of all steps: {exact}", width)
     if cell.twins:
         pairs = [f"{cell.number(j)} and {cell.number(k)} ({r:+.4f})" for j, k, r in cell.twins[:6]]
         more = f" and {len(cell.twins) - 6} more pairs" if len(cell.twins) > 6 else ""
         lines += wrapped(f"twin units{of}: {', '.join(pairs)}{more}", width)
     if cell.nonfinite is not None:
-        text = f"{nonfinite_text(cell.nonfinite)}; {cell.nonfinite_steps} steps are not counted"
-        lines += wrapped(text, width)
+        count = cell.nonfinite_steps
+        text = f"{count} step{' is' if count == 1 else 's are'} not counted, for NaN or infinity"
+        if cell.nonfinite is stats.nonfinite:  # the verdict says where it begins
+            lines += wrapped(f"{text}{of}", width)
+        else:
+            lines += wrapped(f"{nonfinite_text(cell.nonfinite)}; {text}", width)
     if cell.twin_stride > 1:
         text = f"twins{of} are looked for at every {cell.twin_stride}th step"
         lines += wrapped(text, width, "dim")
@@ -165,14 +197,21 @@ def _cell_notes(cell: CellStats, width: int) -> list[Text]:
     return lines
 
 
+def _at_rails(cell: CellStats) -> str:
+    """How often a gate is exactly 0 or 1, as a hard sigmoid can be."""
+    shares = {gate: float(cell.saturation[gate].rail.mean()) for gate in GATES}
+    return ", ".join(f"{gate} {100 * share:.3g}%" for gate, share in shares.items() if share)
+
+
 def _cutoff_notes(cut: Cutoffs, width: int) -> list[Text]:
     text = (
-        f"left: gate < {cut.lo:g}, right: gate > {cut.hi:g} (Karpathy et al. 2015); flagged from "
-        f"{100 * cut.share:g}% of steps. T: -1/ln of the mean f (Mahto et al. 2021); T eff.: "
-        "-1/mean of ln f; both take a memory as not written again. Other cut-offs are ours: "
-        f"--eps {cut.eps:g} --write {cut.write:g} --rail {cut.rail:g} --twin {cut.twin:g}"
+        f"left: gate < {cut.lo:g}, right: gate > {cut.hi:g} (Karpathy et al. 2015). T: -1/ln of "
+        "the mean f (Mahto et al. 2021); half: T ln 2, when half is left; T eff.: -1/mean of ln "
+        "f; all take a memory as not written again. Cut-offs of ours: "
+        f"--share {cut.share:g} --eps {cut.eps:g} --write {cut.write:g} --rail {cut.rail:g} "
+        f"--twin {cut.twin:g}"
     )
-    return wrapped(text, width, "dim")
+    return wrapped(text, width, "dim", "", GAP)
 
 
 def _csv_value(value: object) -> str:

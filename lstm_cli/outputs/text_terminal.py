@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numpy import float64
+import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.color import Color
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from .colours import MASKED_COLOUR, colour
 from .grid import Lines, clipped, wrapped
-from .heatmap import plain_mark, scale_legend, sequence_notes
+from .heatmap import PLAIN_NAN, plain_mark, scale_legend, sequence_notes
 from .notes import left_out_note
 from .reduction import Flags
 from .running_text import Row, RunningText
@@ -50,10 +50,18 @@ def draw_text(text: RunningText, width: int, *, colours: bool) -> Lines:
             line.rstrip()
             lines.append(line)
     notes = sequence_notes(text.sequence, text.sequences)
-    notes += [f"{'grey' if colours else 'blank'}: masked steps"] if text.masked.any() else []
+    notes += colour_notes(text, *(("grey", "magenta") if colours else ("blank", PLAIN_NAN)))
     below = [line for note in notes for line in wrapped(note, width, "dim")]
     missing = {"step": len(text.labels) - MOST_ON_SCREEN}
     return Lines([*lines, *below, *left_out_note(missing, width)])
+
+
+def colour_notes(text: RunningText, masked: str, nan: str) -> list[str]:
+    """What stands for steps that have no number, as far as there are any."""
+    notes = [f"{masked}: masked steps"] if text.masked.any() else []
+    if any(np.isnan(row.values[~text.masked]).any() for row in text.rows):
+        notes.append(f"{nan}: not a number")
+    return notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,7 @@ def ink(background: Color) -> Color:
 
 
 def _drawn(
-    part: Part, row: Row, fractions: NDArray[float64], masked: Flags, colours: bool
+    part: Part, row: Row, fractions: NDArray[np.float64], masked: Flags, colours: bool
 ) -> tuple[str, Style]:
     """One label in colour, or the characters of a ramp for it."""
     if part.step is None:

@@ -79,7 +79,7 @@ class TimeAxis:
     def _labels(self, labels: Sequence[str]) -> list[str]:
         """Up to ``LABEL_LINES`` lines; a label that would touch those before it is left out."""
         shown = [shown_label(label) for label in labels]
-        gap = 0 if all(cell_len(label) <= self.cells for label in shown) else 1
+        gap = 0 if all(cell_len(label) <= 1 for label in shown) else 1
         rows = [""] * LABEL_LINES
         for number, label in enumerate(shown):
             at = self.cell(self.first_step + number)

@@ -5,7 +5,7 @@ Letters: T time steps, U units.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ..model import Array
 
 Sort = Literal["activity", "timescale", "similarity"]
-SORTS: tuple[str, ...] = get_args(Sort)
 
 ORDERING_TENSOR = {"activity": "h", "timescale": "f", "similarity": "h"}
 """What each order is found from; c takes the place of an h that is a projection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -10,65 +11,137 @@ from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.containers import Horizontal, VerticalScroll
+from textual.geometry import Size
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
 
 from ..errors import LstmCliError
-from .grid import Lines, clipped_left
-from .step_labels import shown_label
-from .view_keys import KEYS, LAYOUT, SIDE, SIDE_WIDE, help_lines
-from .view_map import BELOW, DrawnMap, draw_map, map_title, room_of
-from .view_places import find_alike, find_label, largest_changes
+from .grid import Lines, wrapped
+from .view_commands import Commands
+from .view_keys import KEYS, LAYOUT, help_page, key_line
+from .view_lists import DrawnLists, draw_lists
+from .view_map import BELOW, DrawnMap, draw_map, room_of
 from .view_state import Viewer
-from .view_step_text import number_text, step_text
+from .view_step_text import step_text
+from .view_title import map_title, whereabouts
 
 LINES_WITH_NUMBERS, LINES_WITH_KEYS = 18, 10
 """Lines that a screen must have for the numbers, and for the keys, to be on it."""
 
-WIDE = 120
-"""From this width on the lists are wider."""
+OWN_COLOURS = "ansi-dark"
+"""The theme that leaves the terminal its own colours, dark or light."""
+
+MANY_COLOURS = ("256", "truecolor")
 
 
 class HeatMap(Static, can_focus=True):
-    """Where arrow keys move the cursor, and a click puts it."""
+    """Where arrow keys move the cursor, a click puts it, and the mouse marks a range."""
+
+    app: ViewApp
+
+    def on_resize(self) -> None:
+        self.app.draw()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self.capture_mouse()
+        self.app.point(event.x, event.y, True)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self.app.mouse_captured is self:
+            self.app.point(event.x, event.y, False)
+
+    def on_mouse_up(self) -> None:
+        self.release_mouse()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.app.action_move(*((-1, 0) if event.shift else (0, -1)))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.app.action_move(*((1, 0) if event.shift else (0, 1)))
+
+    def on_mouse_scroll_left(self) -> None:
+        self.app.action_move(-1, 0)
+
+    def on_mouse_scroll_right(self) -> None:
+        self.app.action_move(1, 0)
 
 
-class ViewApp(App[BaseException]):
-    """Look through a trace; what ``run`` returns is what ended it too early, or None."""
+class Lists(Static):
+    """Cells and places, each chosen with a click."""
 
-    ENABLE_COMMAND_PALETTE = False
-    CSS = LAYOUT
+    app: ViewApp
+
+    def on_click(self, event: events.Click) -> None:
+        self.app.choose(event.y)
+
+
+class HelpScreen(ModalScreen[None]):
+    """All keys; left with most of them."""
+
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key, action, show=False) for key, action, _, _ in KEYS for key in key.split()
+        Binding(key, "dismiss") for key in ("escape", "q", "question_mark", "f1", "enter")
     ]
 
-    def __init__(self, viewer: Viewer, name: str = "") -> None:
-        super().__init__(ansi_color=True)  # before it decides how to do without colours
+    def __init__(self, colours: bool) -> None:
+        super().__init__()
+        self._colours = colours
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll():
+            yield Static(Lines(help_page(self.app.size.width, self._colours)))
+
+
+class ViewApp(Commands, App[BaseException]):
+    """Look through a trace; what ``run`` returns is what ended it too early, or None.
+
+    Args:
+        viewer: where it begins.
+        name: of what is looked at.
+        colours: whether the map has colours; None for what the terminal has.
+    """
+
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    CSS = LAYOUT
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key, action, show=False, priority=key == "ctrl+c") for key, action in KEYS
+    ]
+
+    def __init__(self, viewer: Viewer, name: str = "", colours: bool | None = None) -> None:
+        theme = os.environ.get("TEXTUAL_THEME", "")
+        own = theme and "NO_COLOR" not in os.environ
+        super().__init__(ansi_color=None if own else True)  # before it does without colours
+        known = theme in self.available_themes
+        self.set_reactive(App.theme, theme if known else OWN_COLOURS)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.animation_level = "none"
         self.viewer, self.source, self.message = viewer, name, ""
         self.drawn: DrawnMap | None = None
+        self.lists: DrawnLists | None = None
+        self.asked: Callable[[str], None] | None = None
         self._loop_here: asyncio.AbstractEventLoop | None = None
-        self._asked: Callable[[str], None] | None = None
-        self.plain = self.no_color
+        self._drag: int | None = None
+        self._shown: dict[str, tuple[Text, ...]] = {}
+        self._to_draw, self._drawn_for = False, Size(0, 0)
+        many = not self.no_color and self.console.color_system in MANY_COLOURS
+        self.colours = many if colours is None else colours
 
     # -- the screen
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
         with Horizontal(id="body"):
-            with Vertical(id="side"):
-                yield OptionList(id="cells")
-                yield OptionList(id="places")
+            yield Lists(id="side")
             yield HeatMap(id="map")
         yield Static(id="numbers")
         yield Static(id="message")
         with Horizontal(id="asking"):
             yield Static(id="question")
-            yield Input(id="prompt")
+            yield Input(id="prompt", compact=True, select_on_focus=False)
         yield Static(id="keys")
 
     def on_mount(self) -> None:
-        self.theme = "ansi-dark"  # the terminal's own colours, dark or light
         self.query_one("#map").focus()
         self._loop_here = asyncio.get_running_loop()
 
@@ -79,212 +152,117 @@ class ViewApp(App[BaseException]):
         self._loop_here.call_soon_threadsafe(self.action_interrupt)
 
     def on_resize(self, event: events.Resize) -> None:
-        wide = event.size.width >= WIDE
-        self.query_one("#side").set_class(wide, "wide")
         self.query_one("#numbers").display = event.size.height >= LINES_WITH_NUMBERS
         self.query_one("#keys").display = event.size.height >= LINES_WITH_KEYS
-        cells = self.query_one("#cells", OptionList)
-        cells.clear_options()
-        room = (SIDE_WIDE if wide else SIDE) - 2
-        names = [shown_label(name or self._lone_name()) for name in self.viewer.cells]
-        cells.add_options([Option(Text(clipped_left(name, room))) for name in names])
         self.call_after_refresh(self.draw)
 
     def draw(self) -> None:
-        """Show where the viewer is now."""
+        """Show where the viewer is, as soon as all keys that are waiting have been dealt with."""
+        if not self._to_draw:
+            self._to_draw = True
+            self.call_later(self._draw_now)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the screen shows all that was asked for."""
+        drawn = self.drawn is not None and not self._to_draw
+        return drawn and self._drawn_for == self.query_one("#map").size
+
+    def _draw_now(self) -> None:
+        self._to_draw = False
         try:
             self._draw()
         except LstmCliError as error:
-            self._show("#message", Text(str(error)))
+            self.show("#message", Text(str(error)))
         except Exception as error:
             self.exit(error)
 
     def _draw(self) -> None:
         viewer, size = self.viewer, self.query_one("#map").size
+        self._drawn_for = size
         if size.width < 1 or size.height < 1:
             return
-        width, colours = self.size.width, not self.plain
+        width, room = self.size.width, self.room
         top = self.drawn.top if self.drawn else 0
-        self.drawn = draw_map(viewer, size.width, max(size.height, BELOW + 1), top, colours=colours)
-        self._show("#map", *self.drawn.lines)
-        room = room_of(viewer, size.width)
-        self._show("#title", map_title(viewer, width, room, colours, self.source))
-        self._show("#numbers", *step_text(viewer.numbers(), width))
-        self._show("#message", Text(self.message or self._whereabouts()))
-        self._show("#keys", *help_lines(width))
-        cells: OptionList = self.query_one("#cells", OptionList)
-        cells.highlighted = list(viewer.cells).index(viewer.cell)
+        self.lists = draw_lists(viewer, width, size.height)
+        side = self.query_one("#side")
+        side.display, side.styles.width = bool(self.lists.width), max(1, self.lists.width)
+        height = max(size.height, BELOW + 1)
+        self.drawn = draw_map(viewer, size.width, height, top, colours=self.colours)
+        self.show("#side", *self.lists.lines)
+        self.show("#map", *self.drawn.lines)
+        self.show("#title", map_title(viewer, width, room, self.colours, self.source))
+        self.show("#numbers", *step_text(viewer.numbers(), width))
+        self.show("#message", *wrapped(self.message or whereabouts(viewer, room), width))
+        several = {"layer"} if len(viewer.cells) > 1 else set()
+        several |= {"sequence"} if viewer.traced.sequences > 1 else set()
+        self.show("#keys", key_line(width, several))
 
-    def _show(self, where: str, *lines: Text) -> None:
-        self.query_one(where, Static).update(Lines(lines))
+    @property
+    def room(self) -> int:
+        """How many columns of one cell the map has."""
+        return room_of(self.viewer, self.query_one("#map").size.width)
 
-    def _lone_name(self) -> str:
-        return str(next(iter(self.viewer.cells.values())).meta.get("layer") or "lstm")
+    def show(self, where: str, *lines: Text) -> None:
+        """Finished lines in a part of the screen; nothing is done where they are there already."""
+        before = self._shown.get(where)
+        if before != lines:
+            self._shown[where] = lines
+            layout = before is None or len(before) != len(lines)
+            self.query_one(where, Static).update(Lines(lines), layout=layout)
 
-    def _whereabouts(self) -> str:
-        viewer = self.viewer
-        value = number_text(viewer.value())
-        text = f"{viewer.tensor}[{viewer.step}] of unit {viewer.unit}: {value}"
-        if viewer.span is not None:
-            start, stop = viewer.span
-            text += f"   marked {start}:{stop}, enter finds where else the units do the same"
-        return text
+    # -- the mouse
 
-    # -- what keys do
-
-    def attempt(self, what: Callable[[], object], message: str = "") -> None:
-        """Do something and draw; what cannot be done is said, and nothing else happens."""
-        self.message = message
-        try:
-            what()
-        except LstmCliError as error:
-            self.message = str(error)
-        except Exception as error:
-            self.exit(error)
+    def point(self, column: int, line: int, begin: bool) -> None:
+        """Put the cursor there; where the mouse is moved with its button down, mark a range."""
+        drawn, viewer = self.drawn, self.viewer
+        step = drawn.step(column) if drawn else None
+        if drawn is None or step is None:
             return
-        self.draw()
-
-    def action_move(self, steps: int, units: int) -> None:
-        self.attempt(lambda: self.viewer.move(steps * self.viewer.zoom, units))
-
-    def action_page(self, by: int) -> None:
-        steps = self.drawn.axis.steps if self.drawn else 1
-        self.attempt(lambda: self.viewer.move(by * max(1, steps - 1)))
-
-    def action_end(self, last: bool) -> None:
-        self.attempt(lambda: self.viewer.move(self.viewer.length * (1 if last else -1)))
-
-    def action_tensor(self, name: str) -> None:
-        self.attempt(lambda: self.viewer.choose_tensor(name))
-
-    def action_cell(self, by: int) -> None:
-        names = list(self.viewer.cells)
-        name = names[(names.index(self.viewer.cell) + by) % len(names)]
-        self.attempt(lambda: self.viewer.choose_cell(name))
-
-    def action_sequence(self, by: int) -> None:
-        count = self.viewer.traced.sequences
-        self.attempt(lambda: self.viewer.choose_sequence((self.viewer.sequence + by) % count))
-
-    def action_zoom(self, closer: bool) -> None:
-        room = room_of(self.viewer, self.query_one("#map").size.width)
-        self.attempt(lambda: self.viewer.change_zoom(closer, room))
-
-    def action_mark(self) -> None:
-        viewer = self.viewer
-        viewer.mark = viewer.step if viewer.mark is None else None
-        self.attempt(viewer.move)
-
-    def action_clear(self) -> None:
-        self.viewer.mark, self.viewer.places, self.viewer.place = None, (), -1
-        self._close_prompt()
-        self._list_places()
-        self.attempt(self.viewer.move)
-
-    def action_change(self, every: bool) -> None:
-        viewer = self.viewer
-        unit = None if every else viewer.unit
-        which = " in all units" if every else ""
-        self._search(
-            f"largest changes of {viewer.tensor}{which}",
-            lambda: viewer.take(
-                largest_changes(viewer.traced, viewer.tensor, viewer.sequence, unit)
-            ),
-        )
-
-    def action_find(self) -> None:
-        viewer, span = self.viewer, self.viewer.span
-        if span is None:
-            self.attempt(viewer.move, "mark a range first: space, then the arrow keys")
+        unit, tensor = drawn.unit(line), drawn.tensor(line)
+        if begin:
+            self._drag = step if unit is not None or tensor is not None else None
+            if tensor is not None:
+                self.attempt(lambda: viewer.choose_tensor(tensor))
+        if self._drag is None or (not begin and step == viewer.step):
             return
-        self._search(
-            f"like {span[0]}:{span[1]} in {viewer.tensor}",
-            lambda: viewer.take(find_alike(viewer.traced, viewer.tensor, span, viewer.sequence)),
-        )
+        if not begin:
+            viewer.mark = self._drag
+        down = 0 if unit is None or not begin else unit - viewer.unit
+        self.attempt(lambda: viewer.move(step - viewer.step, down))
 
-    def action_next(self, by: int) -> None:
-        self.attempt(lambda: self.viewer.next_place(by))
-        self._tell_place()
-
-    def action_label(self) -> None:
-        viewer = self.viewer
-        self._ask(
-            "label to search for",
-            lambda text: self._search(
-                f"'{text}'",
-                lambda: viewer.take(find_label(viewer.labels, text, viewer.sequence), nearest=True),
-            ),
-        )
-
-    def action_step(self) -> None:
-        self._ask("step to go to", lambda text: self.attempt(lambda: self._go(text)))
-
-    def _go(self, text: str) -> None:
-        if not text.isdecimal() or int(text) >= self.viewer.length:
-            self.message = f"there are steps 0 to {self.viewer.length - 1}, none '{text}'"
-        else:
-            self.viewer.move(int(text) - self.viewer.step)
-
-    def action_interrupt(self) -> None:
-        self.exit(KeyboardInterrupt())
-
-    # -- places
-
-    def _search(self, title: str, search: Callable[[], None]) -> None:
-        """Look for places, after the screen has said so: a long trace takes its time."""
-        self._show("#message", Text(f"searching: {title} …"))
-        self.call_after_refresh(self._searched, title, search)
-
-    def _searched(self, title: str, search: Callable[[], None]) -> None:
-        before = self.viewer.places
-        self.attempt(search)
-        if self.message or self.viewer.places is before:
+    def choose(self, line: int) -> None:
+        """The cell or the place in a line of the lists."""
+        lists = self.lists
+        if lists is None or line >= len(lines := lists.lines) or not lines[line].plain:
             return
-        self._list_places()
-        self._tell_place(title)
-
-    def _tell_place(self, title: str = "") -> None:
-        viewer, before = self.viewer, f"{title}: " if title else ""
-        if not viewer.places:
-            self.message = self.message or f"{before}nothing found"
-        else:
-            place = viewer.places[viewer.place]
-            count = f"{viewer.place + 1} of {len(viewer.places)}"
-            self.message = f"{before}{count}, {place.full}"
-            self.query_one("#places", OptionList).highlighted = viewer.place
-        self.draw()
-
-    def _list_places(self) -> None:
-        places = self.query_one("#places", OptionList)
-        places.clear_options()
-        for place in self.viewer.places:
-            places.add_option(Option(Text(f"{place.start:>6} {place.brief}", no_wrap=True)))
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        if event.option_list.id == "cells":
-            name = list(self.viewer.cells)[event.option_index]
-            self.attempt(lambda: self.viewer.choose_cell(name))
-        else:
-            self.viewer.place = event.option_index
-            self.action_next(0)
+        cell, place = lists.cells[line], lists.places[line]
+        if cell is not None:
+            self.attempt(lambda: self.viewer.choose_cell(cell))
+        elif place is not None:
+            self.attempt(lambda: self.viewer.go(place))
+            self.tell_place()
 
     # -- asking
 
-    def _ask(self, question: str, answer: Callable[[str], None]) -> None:
+    def ask(self, question: str, answer: Callable[[str], None], begun: str = "") -> None:
+        """Read a line, and give it to ``answer``."""
         prompt = self.query_one("#prompt", Input)
-        self._asked, prompt.value = answer, ""
-        self._show("#question", Text(f"{question}:"))
+        self.asked, prompt.value = answer, begun
+        self.query_one("#question", Static).update(Text(f"{question}:", no_wrap=True))
         self._show_prompt(True)
         prompt.focus()
+        prompt.cursor_position = len(begun)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        answer = self._asked
-        self._close_prompt()
+        answer = self.asked
+        self.close_prompt()
         if answer is not None and event.value:
             answer(event.value)
 
-    def _close_prompt(self) -> None:
-        self._asked = None
+    def close_prompt(self) -> None:
+        """Back to the map."""
+        self.asked = None
         self._show_prompt(False)
         self.query_one("#map").focus()
 
@@ -292,9 +270,8 @@ class ViewApp(App[BaseException]):
         self.query_one("#asking").display = shown
         self.query_one("#message").display = not shown
 
-    def on_click(self, event: events.Click) -> None:
-        offset = event.get_content_offset(self.query_one("#map"))
-        place = self.drawn.place(offset.x, offset.y) if self.drawn and offset else None
-        if place is not None:
-            step, unit = place
-            self.attempt(lambda: self.viewer.move(step - self.viewer.step, unit - self.viewer.unit))
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen(self.colours))
+
+    def action_interrupt(self) -> None:
+        self.exit(KeyboardInterrupt())

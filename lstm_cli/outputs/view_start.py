@@ -21,8 +21,8 @@ def view(
     cell: str | None = None,
     tensor: str | None = None,
     sequence: int = 0,
-    step: int = 0,
-    unit: int = 0,
+    step: int | None = None,
+    unit: int | None = None,
 ) -> None:
     """Look through a trace in a full-screen browser, until it is left with q.
 
@@ -34,12 +34,13 @@ def view(
         model: has the weights by which z is split; None for those that an export holds.
         cell: part or address to begin with, where there are several.
         tensor: ``h``, ``c`` or a gate to begin with; None for the first that is there.
-        sequence, step, unit: where the cursor is put.
+        sequence, step, unit: where the cursor is put; None for the first that the trace holds.
 
     Raises:
         MissingExtraError: without Textual.
         NoSuchNameError: if the cell or tensor is not there.
         UsageError: if the sequence, step or unit is not there, or there is not one label a step.
+        InputError: if the unit was left out of the trace.
     """
     require_textual()
     given = tuple(labels)

@@ -14,6 +14,8 @@ from ..errors import InputError, UnsupportedFeatureError
 from ..model import LstmCell
 from ..traces import GATE_TENSORS, PRE_ACTIVATIONS, STATE_TENSORS, Trace
 
+_LEFT_OUT = "step {}, which the cell read before, was left out (--steps)"
+
 MOST_TERMS = 3
 """The largest products of a gate that are given with it."""
 
@@ -24,6 +26,7 @@ class GateNumbers:
 
     Attributes:
         gate: ``i``, ``f``, ``g`` or ``o``.
+        activation: by name, without its numbers.
         value: what it was; None where it was not applied, or the trace lacks it.
         z: its pre-activation, where the trace holds it.
         split: its parts, where weights and input are there.
@@ -31,6 +34,7 @@ class GateNumbers:
     """
 
     gate: str
+    activation: str
     value: float | None
     z: float | None
     split: GateSplit | None
@@ -47,7 +51,8 @@ class StepNumbers:
     """What one unit did at one step of the input.
 
     Attributes:
-        cell, sequence, step, unit, label: which; the label is empty without labels.
+        cell, sequence, step, unit, label: which, by the numbers of the input's step and the layer's
+            unit; the label is empty without labels.
         masked: whether no gate was applied, so that h and c are those of the step before.
         before: the step that the cell read before; None at the first.
         h, c, c_before: hidden state, cell state, and the cell state before the step; None where
@@ -117,7 +122,7 @@ def read_step(
     Args:
         cells: of the trace.
         name: which of them.
-        unit, step, sequence: which; all of them there.
+        unit, step, sequence: which, counted from the first that the trace holds.
         weights: of the cell; None for those that the trace holds.
         label: of the step.
     """
@@ -126,21 +131,28 @@ def read_step(
     trace = cell.read(step, step + 1, [tensor for tensor in wanted if tensor in cell.tensors])
     masked = not bool(real_steps(trace)[sequence, 0])
     held = {tensor: _number(trace, tensor, sequence, unit) for tensor in wanted}
-    initial = trace.arrays.get("initial_c")
     place = (name, unit, step, sequence)
+    before, known = _step_before(cell, step, sequence)
+    initial = trace.arrays.get("initial_c") if known else None
+    left_out = "" if known else _LEFT_OUT.format(before)
     return StepNumbers(
         name,
         sequence,
-        step,
-        unit,
+        step + cell.cut.first_step,
+        cell.cut.number(unit),
         label,
         masked,
-        _step_before(cell, step, sequence),
+        before,
         held["h"],
         held["c"],
         None if initial is None else float(initial[sequence, unit]),
-        tuple(_gate(cells, gate, place, held, weights, masked) for gate in GATE_TENSORS),
-        _squash(cell, weights),
+        tuple(
+            _masked_gate(cell, gate, weights)
+            if masked
+            else _gate(cells, gate, place, held, weights, left_out)
+            for gate in GATE_TENSORS
+        ),
+        _activation(cell, weights, "c"),
         _is_projected(cell, weights),
     )
 
@@ -151,17 +163,22 @@ def _gate(
     place: tuple[str, int, int, int],
     held: Mapping[str, float | None],
     weights: LstmCell | None,
-    masked: bool,
+    reason: str,
 ) -> GateNumbers:
-    if masked:
-        return GateNumbers(gate, None, None, None, "no gate was applied")
     name, unit, step, sequence = place
-    split, reason = None, ""
+    split = None
     try:
-        split = split_gate(cells, name, gate, unit, step, sequence, weights)
+        if not reason:
+            split = split_gate(cells, name, gate, unit, step, sequence, weights)
     except (InputError, UnsupportedFeatureError) as error:
         reason = str(error)
-    return GateNumbers(gate, held[gate], held[f"z_{gate}"], split, reason)
+    activation = _activation(cells[name], weights, gate)
+    return GateNumbers(gate, activation, held[gate], held[f"z_{gate}"], split, reason)
+
+
+def _masked_gate(cell: TracedCell, gate: str, weights: LstmCell | None) -> GateNumbers:
+    activation = _activation(cell, weights, gate)
+    return GateNumbers(gate, activation, None, None, None, "no gate was applied")
 
 
 def _number(trace: Trace, tensor: str, sequence: int, unit: int) -> float | None:
@@ -171,18 +188,26 @@ def _number(trace: Trace, tensor: str, sequence: int, unit: int) -> float | None
     return float(array[sequence, 0, unit])
 
 
-def _step_before(cell: TracedCell, step: int, sequence: int) -> int | None:
-    """The step that the cell read before this one."""
-    if not cell.is_backward:
-        return step - 1 if step else None
+def _step_before(cell: TracedCell, step: int, sequence: int) -> tuple[int | None, bool]:
+    """The number of the step that the cell read before this one, and whether the trace knows it."""
+    backward, first = cell.is_backward, cell.cut.first_step
+    before = step + 1 if backward else step - 1
     length = cell.steps if cell.lengths is None else int(cell.lengths[sequence])
-    return step + 1 if step + 1 < length else None
+    if 0 <= before < length:
+        return before + first, True
+    late = cell.cut.begins_late(backward) and (not backward or length == cell.steps)
+    return (before + first, False) if late else (None, True)
 
 
-def _squash(cell: TracedCell, weights: LstmCell | None) -> str:
+def _activation(cell: TracedCell, weights: LstmCell | None, of: str) -> str:
+    """The activation of a gate, of g or of c, by name."""
     if weights is not None:
-        return str(weights.output_activation or weights.activation)
-    return str(cell.meta.get("output_activation") or cell.meta.get("activation") or "tanh")
+        own = {"g": weights.activation, "c": weights.output_activation or weights.activation}
+        return own.get(of, weights.recurrent_activation).name
+    names = {"g": ("activation",), "c": ("output_activation", "activation")}
+    default = "tanh" if of in names else "sigmoid"
+    found = (cell.meta.get(name) for name in names.get(of, ("recurrent_activation",)))
+    return str(next((name for name in found if name), default)).split(" ", 1)[0]
 
 
 def _is_projected(cell: TracedCell, weights: LstmCell | None) -> bool:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from rich.text import Text
 
-from ..analysis.weight_indicators import CellIndicators, GateIndicators
-from .grid import Column, Lines, bands, clipped, grid, wrapped
+from ..analysis.timescale import Floats, quantiles
+from ..analysis.weight_indicators import QUANTILES, CellIndicators, GateIndicators
+from .grid import GAP, Column, Lines, bands, clipped, grid, wrapped
 from .rows import csv_cell
 from .stats_table import steps_text
+
+LEGEND = (
+    "W: kernel, U: recurrent kernel; radius: spectral radius, largest |eigenvalue|; σ max: largest "
+    "singular value; ‖W‖, ‖U‖ of a unit: norm of its weights; spread: standard deviation"
+)
 
 
 def indicators_table(cells: Sequence[CellIndicators], width: int) -> Lines:
     """For each cell a table of its gates, and a few lines about all of it."""
     lines: list[Text] = []
     for cell in cells:
-        name = "/".join(filter(None, (cell.address, cell.part)))
+        name = "/".join(filter(None, (cell.layer, cell.part)))
         lines += [Text()] if lines else []
         lines.append(Text(clipped(f"{name}: indicators", width), "bold"))
         keys = [Column("gate", [gate.gate for gate in cell.gates], right=False)]
@@ -25,7 +30,7 @@ def indicators_table(cells: Sequence[CellIndicators], width: int) -> Lines:
             lines += grid(band)
         for sentence in _sentences(cell):
             lines += wrapped(sentence, width)
-    return Lines(lines)
+    return Lines([*lines, Text(), *wrapped(LEGEND, width, "dim", "", GAP)] if cells else lines)
 
 
 def indicator_lines(cells: Sequence[CellIndicators]) -> Iterator[str]:
@@ -33,22 +38,29 @@ def indicator_lines(cells: Sequence[CellIndicators]) -> Iterator[str]:
     yield (
         "layer,part,gate,spectral_radius,largest_singular,kernel_norm_median,"
         "recurrent_norm_median,kernel_zeros,recurrent_zeros,bias_median,bias_timescale_median,"
-        "orthogonality_gap,kernel_spread,recurrent_spread,bias_distance"
+        "orthogonality_gap,kernel_spread,recurrent_spread,bias_distance,nonfinite,"
+        + ",".join(
+            f"{name}_q{100 * q:02.0f}" for name in ("kernel", "recurrent") for q in QUANTILES
+        )
+        + ",silent_inputs"
     )
     for cell in cells:
+        forgetting = "f" if any(gate.gate == "f" for gate in cell.gates) else "i"
         for gate in cell.gates:
-            timescale = cell.bias_timescale if gate.gate == "f" else None
+            timescale = cell.bias_timescale if gate.gate == forgetting else None
             numbers = (
                 *(gate.spectral_radius, gate.largest_singular),
                 *(gate.kernel_norms[1], gate.recurrent_norms[1]),
                 *(gate.kernel_zeros, gate.recurrent_zeros),
                 None if gate.bias_range is None else gate.bias_range[1],
-                None if timescale is None else _quantiles(timescale)[1],
+                None if timescale is None else _range(timescale)[1],
                 *(cell.orthogonality_gap, cell.kernel_spread),
-                *(cell.recurrent_spread, cell.bias_distance),
+                *(cell.recurrent_spread, cell.bias_distance, gate.nonfinite),
+                *(*gate.kernel_quantiles, *gate.recurrent_quantiles),
             )
-            names = [csv_cell(cell.address), csv_cell(cell.part), gate.gate]
-            yield ",".join([*names, *("" if n is None else f"{n:.9g}" for n in numbers)])
+            names = [csv_cell(cell.layer), csv_cell(cell.part), gate.gate]
+            figures = ["" if n is None else f"{n:.9g}" for n in numbers]
+            yield ",".join([*names, *figures, " ".join(map(str, cell.silent_inputs))])
 
 
 def _columns(gates: Sequence[GateIndicators]) -> list[Column]:
@@ -67,8 +79,8 @@ def _columns(gates: Sequence[GateIndicators]) -> list[Column]:
 def _sentences(cell: CellIndicators) -> Iterator[str]:
     timescale, half = cell.bias_timescale, cell.bias_half_life
     if timescale is not None and half is not None:
-        steps = " / ".join(steps_text(value) for value in _quantiles(timescale))
-        halves = " / ".join(steps_text(value) for value in _quantiles(half))
+        steps = " / ".join(steps_text(value) for value in _range(timescale))
+        halves = " / ".join(steps_text(value) for value in _range(half))
         yield (
             f"the forget bias alone (x = 0, h = 0) keeps a memory for {steps} steps, half-life "
             f"{halves} (min / median / max)"
@@ -86,15 +98,21 @@ def _sentences(cell: CellIndicators) -> Iterator[str]:
     if cell.silent_inputs:
         shown = ", ".join(map(str, cell.silent_inputs[:10]))
         more = len(cell.silent_inputs) - 10
-        yield f"silent input features: {shown}" + (f" and {more} more" if more > 0 else "")
+        shown += f" and {more} more" if more > 0 else ""
+        yield (
+            f"silent input features: {shown} (norm of their weights at most {cell.silent:g} of the "
+            "largest, or of 1; ours: --silent)"
+        )
+    bad = [f"{g.gate} {100 * g.nonfinite:.3g}%" for g in cell.gates if g.nonfinite]
+    if bad:
+        yield f"weights and biases that are NaN or infinite: {', '.join(bad)}"
     if all(gate.spectral_radius is None for gate in cell.gates):
         yield "spectral radii are not computed: weights that are not finite, or --spectral needed"
 
 
-def _quantiles(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[float]:
-    """Least, median and largest; a median among the values, as some may be infinite."""
-    ordered = np.sort(values)
-    return [float(value) for value in ordered[[0, (len(ordered) - 1) // 2, -1]]]
+def _range(values: Floats) -> list[float]:
+    """Least, median and largest."""
+    return [float(value) for value in quantiles(values, (0.0, 0.5, 1.0))]
 
 
 def _figure(value: float | None) -> str:

@@ -37,7 +37,7 @@ class WeightRow:
     """Figures of one gate's block of one weight array; NaN and infinity are counted apart.
 
     Attributes:
-        address: of the layer.
+        layer: its address.
         part: of the cell, empty where the layer has one.
         tensor: ``kernel``, ``recurrent_kernel``, ``bias``, or another of ``LSTM_WEIGHTS``.
         gate: ``i f g o`` of an LSTM, ``z r h`` of a GRU, ``h`` of a SimpleRNN; of a projection
@@ -48,7 +48,7 @@ class WeightRow:
         nan, inf: how many numbers are not finite.
     """
 
-    address: str
+    layer: str
     part: str
     tensor: str
     gate: str
@@ -60,6 +60,11 @@ class WeightRow:
     norm: float
     nan: int
     inf: int
+
+    def facts(self) -> dict[str, Any]:
+        """The same for JSON, by the names that the CSV has: ``min max``."""
+        names = {"minimum": "min", "maximum": "max"}
+        return {names.get(name, name): getattr(self, name) for name in WeightRow.__slots__}
 
 
 def weight_statistics(layer: Layer, cells: Collection[str] | None = None) -> list[WeightRow]:
@@ -175,7 +180,7 @@ def _row(address: str, part: str, tensor: str, gate: str, block: Array) -> Weigh
 def _grouped(rows: Sequence[WeightRow]) -> list[tuple[str, list[WeightRow]]]:
     groups: dict[str, list[WeightRow]] = {}
     for row in rows:
-        name = "/".join(filter(None, (row.address, row.part, row.tensor)))
+        name = "/".join(filter(None, (row.layer, row.part, row.tensor)))
         groups.setdefault(name, []).append(row)
     return list(groups.items())
 
@@ -204,5 +209,5 @@ def statistics_lines(rows: Sequence[WeightRow]) -> Iterator[str]:
         shape = "x".join(str(size) for size in row.shape)
         figures = [row.minimum, row.maximum, row.mean, row.std, row.norm]
         numbers = ["" if figure is None else f"{figure:.9g}" for figure in figures]
-        names = [csv_cell(name) for name in (row.address, row.part, row.tensor, row.gate)]
+        names = [csv_cell(name) for name in (row.layer, row.part, row.tensor, row.gate)]
         yield ",".join([*names, shape, *numbers, str(row.nan), str(row.inf)])

@@ -9,16 +9,14 @@ from rich.text import Text
 
 from ..analysis.decomposition import MemorySplit, MemorySummary
 from ..analysis.preactivation import GateSplit
+from ..analysis.readout_split import ReadoutSplit
 from ..analysis.why import Answer
-from .grid import Column, Lines, bands, clipped, grid, grid_width, wrapped
+from .grid import Column, Lines, bands, clipped, grid, wrapped
+from .parts_table import LABEL_CELLS, Room, label_of, number_text, rows_for, with_bars
+from .readout_table import readout_lines, readout_table
 from .rows import csv_cell
 
-Room = tuple[int, int | None] | None
-
-FEWEST_ROWS = 5
 LINES_AT_ONCE = 4096
-BAR_CELLS = 16
-LABEL_CELLS = 16
 
 NAMES = {"x": "input feature", "h": "recurrent unit", "c": "peephole on unit"}
 
@@ -36,16 +34,20 @@ def why_table(
         labels: of the steps, from the first on; none for a table without them.
     """
     where = f"step {answer.step}" + (f" of sequence {answer.sequence}" if batched else "")
+    if isinstance(answer, ReadoutSplit):
+        return Lines(readout_table(answer, where, width, room, labels))
+    label = label_of(labels, answer.step)
+    where += f" '{clipped(label, LABEL_CELLS)}'" if label else ""
     cell = f" of {answer.cell}" if answer.cell else ""
     if isinstance(answer, MemorySplit):
-        title = f"c[{answer.unit}]{cell} at {where} = {_number(answer.value)}"
+        title = f"c[{answer.unit}]{cell} at {where} = {number_text(answer.value)}"
         return Lines(
             [*wrapped(title, width, "bold"), Text(), *_memory(answer, width, room, labels)]
         )
     if isinstance(answer, GateSplit):
-        gate = f"{answer.gate}[{answer.unit}]{cell} at {where} = {_number(answer.value)}"
+        gate = f"{answer.gate}[{answer.unit}]{cell} at {where} = {number_text(answer.value)}"
         return Lines([*wrapped(gate, width, "bold"), Text(), *_gate(answer, width, room)])
-    title = f"c{cell} at {where}, after {answer.steps} steps read"
+    title = f"c{cell} at {where}, after {_steps(answer.steps)} read"
     return Lines([*wrapped(title, width, "bold"), Text(), *_summary(answer, width, room)])
 
 
@@ -72,6 +74,8 @@ def why_lines(
             yield f"{term.source},{term.index},{','.join(f'{value:.9g}' for value in figures)}"
         yield f"bias,,,,{answer.bias:.9g}"
         yield f"clipped,,,,{answer.clipped:.9g}"
+    elif isinstance(answer, ReadoutSplit):
+        yield from readout_lines(answer, count, labels)
     else:
         units = answer.facts(count)["units"]
         yield ",".join(units[0])
@@ -88,7 +92,7 @@ def _writer_lines(answer: MemorySplit, count: int | None, labels: Sequence[str])
         values = np.column_stack(columns).ravel().tolist()
         lines = "\n".join(["step,%d,%.9g,%.9g,%.9g"] * len(k)) % tuple(values)
         if labels:
-            ends = [csv_cell(_label(labels, step)) for step in answer.steps[k]]
+            ends = [csv_cell(label_of(labels, step)) for step in answer.steps[k]]
             lines = "\n".join(map(",".join, zip(lines.split("\n"), ends, strict=True)))
         yield lines
 
@@ -96,7 +100,7 @@ def _writer_lines(answer: MemorySplit, count: int | None, labels: Sequence[str])
 def _memory(answer: MemorySplit, width: int, room: Room, step_labels: Sequence[str]) -> list[Text]:
     notes = _memory_notes(answer, width)
     order = answer.largest()
-    rows = _room(len(order), room, len(notes) + 9)
+    rows = rows_for(len(order), room, len(notes) + 9)
     chosen = order[:rows]
     initial = [answer.initial]
     parts = [*answer.contributions[chosen], *initial, *([answer.clipped] * bool(answer.clipped))]
@@ -104,36 +108,35 @@ def _memory(answer: MemorySplit, width: int, room: Room, step_labels: Sequence[s
     left = len(order) - rows
     labels = [str(answer.steps[k]) for k in chosen] + ["initial"]
     labels += ["clip"] * bool(answer.clipped)
-    written = [_number(answer.written[k]) for k in chosen]
+    written = [number_text(answer.written[k]) for k in chosen]
     kept = [f"{answer.kept[k]:.4f}" for k in chosen] + [""] * (len(labels) - rows)
     if left:
         parts, labels = [*parts, rest], [*labels, f"{left} more"]
     blank = [""] * (len(labels) - rows)
-    shown = [clipped(_label(step_labels, answer.steps[k]), LABEL_CELLS) for k in chosen]
+    shown = [clipped(label_of(step_labels, answer.steps[k]), LABEL_CELLS) for k in chosen]
     named = [Column("label", shown + blank, right=False)] if step_labels else []
     columns = [
         Column("step", labels),
         *named,
         Column("wrote i·g", written + blank),
         Column("kept Π f", (kept + blank)[: len(labels)]),
-        Column("contribution", [_number(part) for part in parts]),
+        Column("contribution", [number_text(part) for part in parts]),
     ]
-    return [*_with_bars(columns, parts, width), Text(), *notes]
-
-
-def _label(labels: Sequence[str], step: int) -> str:
-    return labels[step] if step < len(labels) else ""
+    return [*with_bars(columns, parts, width), Text(), *notes]
 
 
 def _memory_notes(answer: MemorySplit, width: int) -> list[Text]:
     share = f"{100 * answer.span_share:g}%"
-    span = f"{answer.span} steps" if answer.span <= len(answer.steps) else "back to the initial c"
+    if not answer.magnitude:
+        text = "nothing was written up to this step, and there was no initial state"
+        return wrapped(text, width)
+    span = _steps(answer.span) if answer.span <= len(answer.steps) else "back to the initial c"
     figures = (
-        f"memory span {span} ({share} of Σ|contribution| = {_number(answer.magnitude)}) · "
+        f"memory span {span} ({share} of Σ|contribution| = {number_text(answer.magnitude)}) · "
         f"effective writers {answer.effective_writers:.3g} · mean age {answer.age:.3g} steps · "
         f"cancellation |c|/Σ|…| {answer.cancellation:.3g}"
     )
-    proof = f"sum {_number(answer.total, 9)}, c {_number(answer.value, 9)}"
+    proof = f"sum {number_text(answer.total, 9)}, c {number_text(answer.value, 9)}"
     caveat = "what was written and kept, not which input caused it: i and g see h as well"
     return [
         *wrapped(f"{proof}, residual {answer.residual:.1e}", width),
@@ -143,7 +146,7 @@ def _memory_notes(answer: MemorySplit, width: int) -> list[Text]:
 
 
 def _gate(answer: GateSplit, width: int, room: Room) -> list[Text]:
-    rows = _room(len(answer.terms), room, 14)
+    rows = rows_for(len(answer.terms), room, 14)
     shown = answer.terms[:rows]
     left = answer.terms[rows:]
     labels = [f"{NAMES[term.source]} {term.index}" for term in shown] + ["bias"]
@@ -155,43 +158,45 @@ def _gate(answer: GateSplit, width: int, room: Room) -> list[Text]:
     blank = [""] * (len(labels) - rows)
     columns = [
         Column("term", labels, right=False),
-        Column("value", [_number(term.value) for term in shown] + blank),
-        Column("weight", [_number(term.weight) for term in shown] + blank),
-        Column("product", [_number(part) for part in parts]),
+        Column("value", [number_text(term.value) for term in shown] + blank),
+        Column("weight", [number_text(term.weight) for term in shown] + blank),
+        Column("product", [number_text(part) for part in parts]),
     ]
     named = {"input": "x", "recurrent": "h", "peephole": "c"}
     sums = [
-        f"{name} {_number(answer.part(source))}"  # type: ignore[arg-type]
+        f"{name} {number_text(answer.part(source))}"  # type: ignore[arg-type]
         for name, source in named.items()
         if any(term.source == source for term in answer.terms)
     ]
-    sums.append(f"bias {_number(answer.bias)}")
-    sums += [f"clip {_number(answer.clipped)}"] if answer.clipped else []
-    text = f"z = {' + '.join(sums)} = {_number(answer.total, 9)}"
+    sums.append(f"bias {number_text(answer.bias)}")
+    sums += [f"clip {number_text(answer.clipped)}"] if answer.clipped else []
+    text = f"z = {' + '.join(sums)} = {number_text(answer.total, 9)}"
     if answer.residual is None:
         text += "; the trace holds no z to compare with (export --pre-activation)"
     else:
-        text += f"; z {_number(answer.z or 0.0, 9)}, residual {answer.residual:.1e}"
-    return [*_with_bars(columns, parts, width), Text(), *wrapped(text, width)]
+        text += f"; z {number_text(answer.z or 0.0, 9)}, residual {answer.residual:.1e}"
+    return [*with_bars(columns, parts, width), Text(), *wrapped(text, width)]
 
 
 def _summary(answer: MemorySummary, width: int, room: Room) -> list[Text]:
     units = range(len(answer.value))
     notes = _summary_notes(answer, width)
-    rows = _room(len(units), room, len(notes) + 6)
+    rows = rows_for(len(units), room, len(notes) + 6)
     shown = list(units)[:rows]
     keys = [Column("unit", [str(answer.numbers[unit]) for unit in shown])]
     first = ["initial" if step < 0 else str(step) for step in answer.writer]
     columns = [
-        Column("c", [_number(answer.value[unit]) for unit in shown]),
-        Column("initial", [_number(answer.initial[unit]) for unit in shown]),
+        Column("c", [number_text(answer.value[unit]) for unit in shown]),
+        Column("initial", [number_text(answer.initial[unit]) for unit in shown]),
         *(
-            [Column("clip", [_number(answer.clipped[unit]) for unit in shown])]
+            [Column("clip", [number_text(answer.clipped[unit]) for unit in shown])]
             if answer.clipped.any()
             else []
         ),
         Column("step", [first[unit] for unit in shown], group="largest writer"),
-        Column("part", [_number(answer.largest[unit]) for unit in shown], group="largest writer"),
+        Column(
+            "part", [number_text(answer.largest[unit]) for unit in shown], group="largest writer"
+        ),
         Column("span", [_span(answer, unit) for unit in shown]),
         Column("writers", [f"{answer.effective_writers[unit]:.3g}" for unit in shown]),
         Column("age", [f"{answer.age[unit]:.3g}" for unit in shown]),
@@ -216,32 +221,9 @@ def _summary_notes(answer: MemorySummary, width: int) -> list[Text]:
     ]
 
 
+def _steps(count: int) -> str:
+    return f"{count} step{'' if count == 1 else 's'}"
+
+
 def _span(answer: MemorySummary, unit: int) -> str:
     return str(answer.span[unit]) if answer.span[unit] <= answer.steps else "all"
-
-
-def _with_bars(columns: list[Column], parts: Sequence[float], width: int) -> list[Text]:
-    """The columns, and a bar for each part where there is room."""
-    room = min(BAR_CELLS, (width - grid_width(columns) - 2) // 2)
-    if room < 4:
-        return grid(columns)
-    largest = max((abs(part) for part in parts), default=0.0) or 1.0
-    bars = []
-    for part in parts:
-        length = round(room * abs(part) / largest)
-        left, right = ("█" * length, "") if part < 0 else ("", "█" * length)
-        bars.append(left.rjust(room) + "│" + right.ljust(room))
-    return grid([*columns, Column("", bars, right=False)])
-
-
-def _room(count: int, room: Room, taken: int) -> int:
-    """How many of ``count`` rows to show, beside ``taken`` other lines."""
-    if room is None:
-        return count
-    height, asked = room
-    return min(count, max(FEWEST_ROWS, height - taken) if asked is None else asked)
-
-
-def _number(value: float, digits: int = 5) -> str:
-    """A number in few digits, its sign always in front of it."""
-    return f"{value:.{digits}g}" if value == value else "-"

@@ -134,18 +134,47 @@ def test_the_report_says_where_they_differ_first(other: Path) -> None:
         80,
         False,
     )
-    assert "the same, bit for bit" in same.plain
+    lines = same.plain.splitlines()
+    assert lines[3] == "the same, bit for bit"
+    assert lines[5].split()[-2:] == ["q99", "allowed"]  # no columns for what there is none of
+
+
+def test_the_report_says_once_how_places_are_written(other: Path) -> None:
+    model = lstm_cli.load(SAMPLES / "bidirectional.keras")
+    x = np.load(SAMPLES / "bidirectional.npy")
+    changed = x.copy()
+    changed[1, 1] = 9 if x[1, 1] != 9 else 8
+    found = lstm_cli.diff(*(lstm_cli.trace(model, each) for each in (x, changed)))
+    report = difference_report(found, ("one", "two"), 80, True).plain
+    lines, text = report.splitlines(), " ".join(report.split())
+    assert lines[3].startswith("differ: first in i of bottom/forward, sequence 1, step 1, unit ")
+    assert lines[-1] == lines[3]  # which has scrolled away
+    assert text.count("first, worst: sequence:step[unit], of x the feature") == 1
+    assert "worst units: by the largest |Δ| measured in what is allowed" in text
+
+
+def test_the_same_is_said_only_of_what_both_hold(lstm: Cli, tmp_path: Path) -> None:
+    whole, some = tmp_path / "whole.npz", tmp_path / "some.npz"
+    lstm("export", BRACKETS, CSV, "-o", whole).succeeded()
+    lstm("export", BRACKETS, CSV, "--tensors", "h", "-o", some).succeeded()
+    with lstm_cli.open_trace(whole) as a, lstm_cli.open_trace(some) as b:
+        lines = difference_report(lstm_cli.diff(a, b), ("one", "two"), 80, False).plain.splitlines()
+    assert lines[3] == "the same, bit for bit, as far as both go"
+    assert lines[4].startswith("note: only A holds")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([BRACKETS], "found 1 argument, of which none is a trace"),
         ([BRACKETS, CSV], "found 2 arguments, of which none is a trace"),
         ([BRACKETS, CSV, CSV, CSV], "found 4 arguments"),
         (["a.npz", CSV], "found 2 arguments, of which 1 is a trace"),
         ([BRACKETS, CSV, "nosuch.csv"], "nosuch.csv"),
         ([BRACKETS, SAMPLES / "forecaster.keras", CSV], "expected shape (T, 2) or (B, T, 2)"),
         ([BRACKETS, BRACKETS, "-"], "standard input can be read once"),
+        (["a.npz", "nosuch.npz"], "nosuch.npz: there is no such file"),
+        (["a.npz", "cut.npz"], "cut.npz: the archive is damaged"),
         (["a.npz", "a.npz", "--direct"], "--direct is about running a model"),
     ],
 )
@@ -153,6 +182,7 @@ def test_arguments_that_do_not_go_together(
     lstm: Cli, arguments: list[object], message: str
 ) -> None:
     lstm("export", BRACKETS, CSV, "-o", "a.npz").succeeded()
+    Path("cut.npz").write_bytes(Path("a.npz").read_bytes()[:5000])
     assert message in lstm("diff", *arguments).refusal()
 
 

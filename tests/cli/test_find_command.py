@@ -57,6 +57,23 @@ def test_the_units_that_are_selected_are_on_in_every_full_match(lstm: Cli) -> No
     assert sum(facts["lengths"].values()) >= sum(facts["lengths_strict"].values()) > 3
 
 
+def test_blips_are_dropped(lstm: Cli) -> None:
+    """Selected is what is on for more than two steps around the range, on Keras's own numbers."""
+    units_on = ("--range", "16:17", "--left", 0, "--tensor", "f", "--threshold", 0.99)
+    command = ("find", BRACKETS, CSV, *units_on, "--format", "json")
+    f = load_npz(SAMPLES / "brackets.golden.npz")["f"][0]
+    on = f >= 0.99
+    lasting = np.array([on[k : k + 3].all(axis=0) for k in range(len(on) - 2)])
+    for blips, expected in ((0, on[16]), (2, lasting[14:17].any(axis=0))):
+        facts = json.loads(lstm(*command, "--drop-blips", blips).succeeded().text)
+        assert [u["unit"] for u in facts["units"]] == list(np.flatnonzero(expected))
+        assert facts["dropped_blips"] == blips
+    assert 0 < lasting[14:17].any(axis=0).sum() < on[16].sum()
+    shown = lstm(*command[:-1], "table", "--drop-blips", 2).succeeded().text
+    assert "for more than 2 steps" in " ".join(shown.split())
+    assert "range" in lstm(*command, "--drop-blips", -1).refusal()
+
+
 def test_json_lines_name_file_sequence_steps_score_and_labels(lstm: Cli) -> None:
     found = json_lines(lstm, BRACKETS, CSV, "--range", "5:10", "--labels", LABELS)
 
@@ -159,19 +176,59 @@ def test_the_table_fits(lstm: Cli, monkeypatch: pytest.MonkeyPatch, columns: str
         (["--range", "7:5"], "--range: expected FROM:TO with TO above FROM"),
         (["--range", "5:"], "--range: expected FROM:TO"),
         (["--range", "60:90"], "the sequence has steps 0 to 68, the range is 60:90"),
-        (["--range", "5:10", "--sequence", "1"], "there are sequences 0 to 0, none number 1"),
-        (["--range", "20:30"], "no unit of c is on throughout 20:30"),
+        (["--range", "5:10", "--sequence", "1"], "sequence 1: the trace has sequence 0 alone"),
+        (["--range", "20:30"], "of 7 units of c on throughout 20:30 none is off in the 1 "),
         (["--range", "5:10", "--tensor", "nosuch"], "nosuch"),
         (["--range", "5:10", "--threshold", "1.5"], "expected above 0 and below 1, found 1.5"),
         (["--range", "5:10", "--min-length", "0"], "is not in the range x>=1"),
         (["--range", "5:10", "--labels", "nosuch.txt"], "--labels nosuch.txt: no such file"),
         (["--range", "5:10", "--labels", LABELS, "--labels", LABELS], "expected a file for each"),
+        (["--range", "5:10", "--labels", CSV], "expected 69 labels, one a step, found 70"),
+        (
+            ["--range", "5:10", "--window", "20", "--stride", "49", "--labels", "short.txt"],
+            "expected 69 labels, one a step of the series, found 68",
+        ),
+        (
+            ["--range", "5:10", "--threshold", "0.3", "--quantile", "0.5"],
+            "--threshold and --quantile exclude each other",
+        ),
+        (
+            ["--range", "5:10", "--min-length", "2", "--length", "3"],
+            "--min-length and --length exclude each other",
+        ),
     ],
 )
 def test_ranges_and_options_that_cannot_be_used(
     lstm: Cli, options: list[object], message: str
 ) -> None:
+    Path("short.txt").write_text("\n".join(WORDS[:68]) + "\n")
     assert message in lstm("find", BRACKETS, CSV, *options).refusal()
+
+
+def test_the_table_counts_candidates_by_length_and_says_when_there_are_none(lstm: Cli) -> None:
+    command = ("find", BRACKETS, CSV, "--range", "16:20", "--threshold", 0.9, "--format")
+    facts = json.loads(lstm(*command, "json").succeeded().text)
+    text = " ".join(lstm(*command, "table").succeeded().text.split())
+    lengths = {int(length): count for length, count in facts["lengths"].items()}
+    assert len(lengths) == 8  # as many as are told apart
+    assert set(lengths.values()) == {1}
+    told = "8 candidates, 3 with all selected units; lengths: 2, 4, 5, 9, 10, 12, 13, 16 score"
+    assert told in text
+    other = ("--range", "5:8", "--threshold", 0.6, "--left", 0, "--format", "table")
+    text = " ".join(lstm("find", BRACKETS, CSV, *other).succeeded().text.split())
+    assert "lengths: 4 (2 times), 6, 7, 11, 14, 16, 18, 22, 2 others score" in text
+    none = lstm(*command, "table", "--min-length", 60).succeeded().text
+    assert "nothing found; a smaller --min-length" in none
+    assert "score" not in none
+
+
+def test_labels_of_a_cut_trace_are_its_own_or_those_of_the_input(lstm: Cli, tmp_path: Path) -> None:
+    cut, own = tmp_path / "cut.npz", tmp_path / "own.txt"
+    lstm("export", BRACKETS, CSV, "--steps", "10:", "-o", cut).succeeded()
+    own.write_text("\n".join(WORDS[10:]) + "\n")
+    for labels in (LABELS, own):
+        for hit in json_lines(lstm, cut, "--range", "16:20", "--left", 0, "--labels", labels):
+            assert hit["labels"] == WORDS[hit["start"] : hit["start"] + hit["length"]]
 
 
 def test_one_cell_is_chosen(lstm: Cli) -> None:

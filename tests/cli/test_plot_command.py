@@ -125,7 +125,7 @@ def test_an_earlier_figure_stays_if_the_run_fails(lstm: Cli, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sequence", "1"], "sequence 1: there are sequences 0 to 0"),
+        (["--sequence", "1"], "sequence 1: the trace has sequence 0 alone"),
         (["--steps", "69:"], "step 69: the sequence has steps 0 to 68"),
         (["--labels", "nosuch"], "--labels nosuch: no such file, and "),
         (["--units", "a"], "--units: expected numbers and ranges, such as 0,3,7:12, found 'a'"),
@@ -133,6 +133,7 @@ def test_an_earlier_figure_stays_if_the_run_fails(lstm: Cli, tmp_path: Path) -> 
         (["-o", "no/figure.svg"], "no/figure.svg: there is no folder"),
         (["-o", "figure.svg", "--json"], "--json prints to standard output"),
         (["--tensors", "q"], "no tensor 'q'; there is: "),
+        (["--width", "5"], "--width is of a figure; give -o too, or make the terminal wider"),
     ],
 )
 def test_what_is_refused(lstm: Cli, arguments: list[str], message: str) -> None:

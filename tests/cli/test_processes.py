@@ -133,6 +133,12 @@ def test_a_full_disk_on_standard_output() -> None:
         assert re.fullmatch(r"error: standard output: .*\n", done.err), done.err
 
 
+def test_a_full_disk_on_standard_error() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = finish(start("states", "missing.h5", INPUT, stderr=full))
+    assert (done.code, done.out) == (2, b"")
+
+
 @pytest.mark.parametrize("extension", ["npy", "h5"])
 def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path: Path, extension: str) -> None:
     target = tmp_path / f"old.{extension}"

@@ -196,10 +196,32 @@ def test_the_table_fits_and_says_what_it_left_out() -> None:
         for label in (depth(), depth() > 0, words):
             table = ranking_table(lstm_cli.rank(trace, label), 5, width)
             assert max(map(len, table.plain.splitlines())) <= width
-            assert "more: use --top, or --json" in table.plain
+            assert "use --top, or --json" in table.plain
     numbers = ranking_table(lstm_cli.rank(trace, depth()), 5, 80).plain.splitlines()
+    assert "… 11 more units: use --top, or --json" in numbers
     assert numbers[0] == "the label is a number, 69 steps"
     assert numbers[3].split()[:2] == ["4", "c"]
+
+
+def test_figures_that_have_no_room_go_below() -> None:
+    trace = lstm_cli.trace(lstm_cli.load(BRACKETS), np.loadtxt(CSV, skiprows=1))
+    for label, last in ((depth(), "effective n"), (depth() > 0, "threshold")):
+        lines = ranking_table(lstm_cli.rank(trace, label), 3, 40).plain.splitlines()
+        assert max(map(len, lines)) <= 40
+        heads = [line for line in lines if line.startswith("unit")]
+        assert len(heads) > 1
+        assert any(last in line for line in heads)
+
+
+def test_classes_that_have_no_room_are_counted() -> None:
+    trace = lstm_cli.trace(lstm_cli.load(BRACKETS), np.loadtxt(CSV, skiprows=1))
+    found = lstm_cli.rank(trace, np.array(LABELS.read_text().splitlines()))
+    narrow, wide = (ranking_table(found, 3, width).plain.splitlines() for width in (80, 200))
+    heads = [line.split("│")[1].split() for line in narrow if line.startswith("unit")]
+    assert min(map(len, heads)) == 7
+    assert "… 1 more class: in a wider terminal, or with --json" in narrow
+    assert "… 5 more units of each array: use --top, or --json" in narrow
+    assert not any("more class" in line for line in wide)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +230,7 @@ def test_the_table_fits_and_says_what_it_left_out() -> None:
         ([], "rank needs labels: --target FILE, or --column NAME of the INPUT"),
         (["--target", "nosuch.csv"], "nosuch.csv"),
         (["--target", "short.txt"], "expected a label for each step, (69,); found (2,)"),
+        (["--target", "-"], "--target takes files; standard input is not one"),
         (["--target", "a", "--target", "b"], "expected a file for each of the 1 inputs"),
         (["--column", "nosuch"], "no column 'nosuch'"),
         (["--target", DEPTH, "--column", "nosuch"], "no column 'nosuch'"),

@@ -120,7 +120,7 @@ NO_GATES = "has no LSTM gates or cell state to trace (LSTM layers: lstm)"
         ("--steps", "x", f"--steps: {STEPS} 'x'"),
         ("--steps", "-2:", f"--steps: {STEPS} '-2:'"),
         ("--steps", "1:2:3", f"--steps: {STEPS} '1:2:3'"),
-        ("--units", "1", "--units: 'h' has units 0 to 0, found 1"),
+        ("--units", "1", "--units: 'h' has unit 0 alone, found 1"),
         ("--units", "", f"--units: {UNITS} ''"),
         ("--units", "3:1", f"--units: {UNITS} '3:1'"),
         ("--units", "-1", f"--units: {UNITS} '-1'"),

@@ -52,6 +52,26 @@ def test_two_arrays_are_a_state_and_so_is_an_archive(lstm: Cli) -> None:
     assert arrays.out == archive.out
 
 
+@pytest.mark.parametrize("model", ["three_steps.keras", "three_steps.safetensors"])
+def test_what_run_writes_goes_on_where_it_stopped(lstm: Cli, model: str) -> None:
+    """The three steps twice: the second time from where the first ended."""
+    header, *rows = INPUT.read_text().splitlines()
+    Path("twice.csv").write_text("\n".join([header, *rows, *rows]) + "\n")
+    chosen = ["--layer", "lstm", "--direct", "-o"]
+    more = ["--initial-state", "returned.npz"]
+
+    done = [
+        lstm("run", SAMPLES / model, INPUT, "--return-state", *chosen, "returned.npz"),
+        lstm("states", SAMPLES / model, INPUT, *more, *chosen, "rest.npz"),
+        lstm("states", SAMPLES / model, "twice.csv", *chosen, "whole.npz"),
+    ]
+
+    assert [(each.code, each.out) for each in done] == [(0, b"")] * 3
+
+    for name in ("h", "c"):  # one unit: float32 products in the same order
+        assert_close(load_npz(Path("rest.npz"))[name], load_npz(Path("whole.npz"))[name][3:])
+
+
 def test_a_number_fills_every_state(lstm: Cli) -> None:
     np.savez("half.npz", h=np.full((1, 1), 0.5), c=np.full((1, 1), 0.5))
     reference = lstm("states", MODEL, INPUT).out

@@ -103,7 +103,7 @@ def test_infinities_in_json(lstm: Cli, tmp_path: Path) -> None:
         (
             "timescale<20, twin>=0",
             1,
-            ["note: --fail-on timescale<20: found 10.14", "note: --fail-on twin>=0: found 0"],
+            ["note: --fail-on timescale<20: found 9.936", "note: --fail-on twin>=0: found 0"],
         ),
     ],
 )
@@ -171,8 +171,45 @@ def test_the_table_shows_what_fits() -> None:
 
 def test_the_table_says_which_cut_offs_are_ours() -> None:
     text = " ".join(drawn(brackets(), 80, None))
-    assert "Other cut-offs are ours: --eps 1e-06 --write 0.001 --rail 3 --twin 0.999" in text
+    ours = "--share 0.95 --eps 1e-06 --write 0.001 --rail 3 --twin 0.999"
+    assert f"Cut-offs of ours: {ours}" in " ".join(text.split())
     assert "Karpathy et al. 2015" in text
+
+
+def test_the_labels_that_are_there_are_explained() -> None:
+    """A label alone would pass for a fault; a first reader does not know what it is of."""
+    text = " ".join(" ".join(drawn(brackets(), 80, None)).split())
+    assert "saturated: a gate is left or right at 95% of steps or more; no fault by itself" in text
+    assert "dead: " not in text
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.uniform(0.3, 0.7, (1, 40, 3)) for name in "hcifgo"}
+    arrays["h"][..., 0], arrays["h"][..., 2] = 0, arrays["h"][..., 1]
+    text = " ".join(" ".join(drawn(lstm_cli.Trace(arrays, {}), 80, None)).split())
+    assert "dead: h is 0 at all steps" in text
+    assert "twin: h of two units, correlation 0.999 or more" in text
+    assert "saturated: " not in text
+
+
+def test_one_unit_is_shown_rather_than_counted() -> None:
+    arrays = {name: np.full((1, 20, 12), 0.5) for name in "hcifgo"}
+    trace = lstm_cli.Trace(arrays, {})
+    full = len(drawn(trace, 80, None))
+    shown = ["\n".join(drawn(trace, 80, height)) for height in range(full + 4)]
+    assert any("… 2 more units: --all or --json" in text for text in shown)
+    assert not any("1 more unit" in text for text in shown)
+
+
+def test_few_steps_and_steps_that_are_not_finite_are_said() -> None:
+    arrays = {name: np.full((1, 9, 2), 0.5) for name in "hcifgo"}
+    few = "judged by few steps; twins are looked for from 10 steps on"
+    assert few in drawn(lstm_cli.Trace(arrays, {}), 80, None)
+    longer = {name: np.full((1, 12, 2), 0.5) for name in "hcifgo"}
+    longer["c"][0, 11, 1] = np.nan
+    lines = drawn(lstm_cli.Trace(longer, {}), 80, None)
+    assert few not in lines
+    assert lines[0].startswith("broken: the first NaN is in c at step 11, unit 1")
+    assert "1 step is not counted, for NaN or infinity" in lines
+    assert sum("the first NaN" in line for line in lines) == 1
 
 
 @pytest.mark.parametrize(
@@ -211,6 +248,9 @@ def test_wrong_input_is_one_sentence(lstm: Cli, tmp_path: Path) -> None:
     assert lstm("stats", trace, "--layer", "x").refusal() == "no cell 'x'; there is: lstm"
     assert lstm("stats", trace, "--hi", 2).refusal() == (
         "Invalid value for '--hi': 2.0 is not in the range 0.0<=x<=1.0 (see 'lstm stats --help')"
+    )
+    assert lstm("stats", trace, "--lo", 0.5, "--hi", 0.25).refusal() == (
+        "--lo: expected no more than --hi, 0.25, found 0.5"
     )
     weights = tmp_path / "w.npz"
     lstm("weights", BRACKETS[0], "-o", weights).succeeded()

@@ -68,6 +68,7 @@ def test_labels_that_are_numbers_stay_features(lstm: Cli) -> None:
         (["--unit", 9, *LABELS], "unit 9: 'h' has units 0 to 7"),
         (["--unit", 0, *LABELS, "--tensor", "q"], "no tensor 'q'; there is: "),
         (["--unit", 0, "--labels", SAMPLES / "brackets.csv"], "expected 69 labels, one a step"),
+        (["--unit", 0, "--labels", SAMPLES], f"--labels {SAMPLES}: no such file"),
         (["--unit", 0, *LABELS, "-o", "x.pdf"], "x.pdf: running text is written as .html or .svg"),
         (["--unit", 0, *LABELS, "-o", "x.svg", "--json"], "--json prints to standard output"),
     ],

@@ -131,6 +131,30 @@ def test_the_report_begins_with_the_verdict(wrong: Path) -> None:
     assert "not checked: x, more" in text
 
 
+def test_the_report_says_why_it_is_no_rounding(wrong: Path) -> None:
+    """h is 1e-3 off at one place; ours is within float32's rounding of the run in float64."""
+    model, x = lstm_cli.load(BRACKETS), np.loadtxt(CSV, skiprows=1)
+    found = lstm_cli.verify(model, x, load_npz(wrong))
+    row = next(row for row in found.arrays if row.name == "h")
+    text = " ".join(agreement_report(found, "title", 80).plain.split())
+    assert (
+        f"no rounding: of h a run of ours in float64 is {row.expected_error:.3g} from what is "
+        f"expected, {row.found_error:.3g} from ours"
+    ) in text
+    assert row.expected_error > 100 * row.found_error
+    assert "beyond: values farther off than allowed; at: where the largest |Δ| is" in text
+
+
+def test_a_long_report_ends_with_the_verdict_too() -> None:
+    model = lstm_cli.load(SAMPLES / "bidirectional.keras")
+    golden = load_npz(SAMPLES / "bidirectional.golden.npz")
+    x = golden.pop("x") if "x" in golden else np.load(SAMPLES / "bidirectional.npy")
+    lines = agreement_report(lstm_cli.verify(model, x, golden), "t", 80).plain.splitlines()
+    assert len(lines) > 40
+    assert lines[2].startswith("verified: ")
+    assert lines[-1] == lines[2]
+
+
 def test_a_model_alone_needs_its_golden_file(lstm: Cli, tmp_path: Path) -> None:
     shutil.copy(BRACKETS, "alone.keras")
     message = "there is no alone.golden.npz beside it; give INPUT and EXPECTED"
@@ -149,7 +173,7 @@ def test_a_model_alone_needs_its_golden_file(lstm: Cli, tmp_path: Path) -> None:
         ([CSV, "nosuch.npz"], "nosuch.npz"),
         ([CSV, "other.npz"], "none of the expected strange"),
         ([CSV, "short.npz"], "expected array 'h': expected shape (1, 69, 8), as the run gives"),
-        ([CSV, "short.npz", "--stateful"], "--stateful does not go with verify"),
+        ([CSV, "short.npz", "--stateful"], "No such option '--stateful'"),
     ],
 )
 def test_what_cannot_be_verified(lstm: Cli, arguments: list[object], message: str) -> None:
@@ -263,7 +287,8 @@ def test_a_framework_that_is_missing_is_named(
     lstm: Cli, monkeypatch: pytest.MonkeyPatch, name: str, message: str
 ) -> None:
     monkeypatch.setattr(frameworks, "find_spec", lambda library: None)
-    arguments = [SAMPLES / "three_steps.keras", SAMPLES / "three_steps.csv"]
+    endings = {"keras": "keras", "torch": "pt", "onnxruntime": "onnx"}
+    arguments = [SAMPLES / f"three_steps.{endings[name]}", SAMPLES / "three_steps.csv"]
     assert lstm("verify", *arguments, "--against", name).refusal() == message
 
 
@@ -285,4 +310,4 @@ def test_what_does_not_go_with_a_framework(options: dict[str, Any], message: str
 
 def test_a_framework_needs_an_input(lstm: Cli) -> None:
     done = lstm("verify", BRACKETS, "--against", "keras")
-    assert "--against keras takes MODEL INPUT; found 0 arguments" in done.refusal()
+    assert "--against keras takes MODEL INPUT; found no arguments" in done.refusal()

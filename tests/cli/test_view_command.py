@@ -6,12 +6,16 @@ import fcntl
 import json
 import os
 import pty
+import re
+import shlex
 import struct
 import subprocess
 import sys
 import termios
 from pathlib import Path
+from runpy import run_path
 from typing import Any
+from xml.etree.ElementTree import parse
 
 import numpy as np
 import pytest
@@ -90,10 +94,77 @@ def test_a_trace_gives_the_same_numbers_as_its_model(lstm: Cli, form: str) -> No
         ),
         ([BRACKETS[1], "--json"], "view shows one input, or one trace; give one at a time"),
         ([], "view needs a terminal for its screen and its keys; --json prints the numbers of a"),
+        (["-o", "view.png"], "view.png: a screen is written as .svg; choose a name that ends so"),
+        (["-o", "view.svg", "--json"], "--json prints to standard output; leave out -o, or --json"),
+        (["-o", "view.svg", "--size", "10"], "--size: expected columns and lines such as 100x30"),
+        (["-o", "view.svg", "--size", "9x9"], "size 9x9: expected 20x8 to 500x200"),
+        (["--size", "80x24"], "--size is about the picture that -o writes; give -o, or leave"),
+        (["-o", "view.svg", "--step", "69"], "step 69: there are steps 0 to 68"),
+        (["-o", "no/view.svg"], "no/view.svg: "),
     ],
 )
-def test_what_is_refused(lstm: Cli, arguments: list[object], message: str) -> None:
+def test_what_is_refused(lstm: Cli, tmp_path: Path, arguments: list[object], message: str) -> None:
     assert lstm("view", *BRACKETS, *arguments).refusal().startswith(message)
+    assert not [path for path in tmp_path.iterdir() if path.suffix in (".svg", ".png")]
+
+
+def letters(picture: Path) -> str:
+    """The screen's text, a line a line, with ordinary blanks."""
+    lines: dict[float, str] = {}
+    for element in parse(picture).iter("{http://www.w3.org/2000/svg}text"):
+        y = float(element.get("y", "0"))
+        lines[y] = lines.get(y, "") + (element.text or "")
+    return "\n".join(lines[y] for y in sorted(lines)).replace("\xa0", " ")
+
+
+def test_the_screen_as_a_picture(
+    lstm: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same wherever it is drawn, with nothing to fetch from elsewhere."""
+    golden = load_npz(SAMPLES / "brackets.golden.npz")
+    given = (*BRACKETS, *LABELS, "--unit", 2, "--step", 30)
+    lstm("view", *given, "-o", "one.svg").succeeded()
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    lstm("view", *given, "-o", "two.svg").succeeded()
+    assert os.environ["NO_COLOR"] == "1"
+    one, two = tmp_path / "one.svg", tmp_path / "two.svg"
+    assert one.read_bytes() == two.read_bytes()
+    shown = letters(one)
+    assert f"h[30] of unit 2: {golden['h'][0, 30, 2]:.4f}" in shown
+    assert "── step 30  ] ── unit 2" in shown.replace("─ ", "── ").replace("───", "──")
+    source = one.read_text(encoding="utf-8")
+    assert "@font-face" not in source
+    assert not re.search(r"url\((?!#)", source)
+    assert not re.search(r"font-family:(?! ui-monospace)", source)
+    for colour in ("#3b4cc0", "#b40426"):  # the ends of the scale
+        assert colour in source
+
+    lstm("view", *BRACKETS, "-o", "small.svg", "--size", "60x20").succeeded()
+    assert "largest products" in shown
+    assert "largest products" not in letters(tmp_path / "small.svg")
+
+
+def test_sequences_have_the_names_that_their_file_gives_them(lstm: Cli, tmp_path: Path) -> None:
+    rows = "".join(f"{walk},0.5\n" * 3 for walk in ("north", "south"))
+    (tmp_path / "walks.csv").write_text(f"walk,x\n{rows}")
+    model = SAMPLES / "three_steps.keras"
+    given = ("walks.csv", "--sequence-column", "walk", "--sequence", 1)
+    lstm("view", model, *given, "-o", "walks.svg").succeeded()
+    assert "sequence 1 'south' of 0–1" in letters(tmp_path / "walks.svg")
+
+
+def test_the_picture_of_the_readme_is_what_its_command_draws(lstm: Cli, tmp_path: Path) -> None:
+    """To the letter; another version of what writes it may put them elsewhere."""
+    (tmp_path / "sample_models").symlink_to(SAMPLES)
+    commands: dict[str, str] = run_path(str(SAMPLES / "make_pictures.py"))["COMMANDS"]
+    program, *arguments = shlex.split(commands["view.svg"])
+    assert program == "lstm"
+    lstm(*arguments, "-o", "view.svg").succeeded()
+    kept = SAMPLES / "pictures" / "view.svg"
+    assert letters(tmp_path / "view.svg") == letters(kept)
+    assert "unit 4" in letters(kept)
+    assert kept.stat().st_size < 150_000
 
 
 def in_terminal(

@@ -76,8 +76,25 @@ def test_labels_in_json_and_in_the_table(lstm: Cli) -> None:
     console.print(why_table(answer, 80, (24, 4), labels=["x"] * 60 + ["the last of them all"]))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert [line.split()[1] for line in lines[2:7]] == ["label", "x", "x", "x", "x"]
+    assert lines[0] == "c[4] at step 60 'the last of the…' = -5.0352"
     everything = drawn(answer, 80, None)
     assert not any("label" in line for line in everything)
+
+
+def test_labels_have_to_fit_and_count_as_the_input_does(lstm: Cli, tmp_path: Path) -> None:
+    lines = LABELS.read_text().splitlines()
+    few, own = tmp_path / "few.txt", tmp_path / "own.txt"
+    few.write_text("\n".join(lines[:60]) + "\n")
+    own.write_text("\n".join(lines[:30]) + "\n")
+    assert lstm("why", *BRACKETS, "--labels", few).refusal() == (
+        "expected 69 labels, one a step, found 60"
+    )
+    cut = tmp_path / "cut.npz"
+    lstm("export", *BRACKETS, "--steps", ":30", "-o", cut).succeeded()
+    for labels in (LABELS, own):
+        found = rows(lstm("why", cut, "--unit", 4, "--step", 29, "--labels", labels))
+        for row in found[:-2]:
+            assert row["label"] == lines[int(row["step"])]
 
 
 def test_the_parts_of_a_gate_sum_up(lstm: Cli) -> None:
@@ -175,6 +192,19 @@ def test_what_is_not_shown_is_summed_up() -> None:
     assert "58 more" in few[7]
 
 
+def test_a_memory_that_nothing_wrote() -> None:
+    """No figure of it is a number: the backward cell had read nothing before the padding."""
+    model = lstm_cli.load(SENTENCES[0])
+    words = np.load(SENTENCES[1])[:1]
+    trace = lstm_cli.trace(model, words)
+    last = int(np.flatnonzero(words[0])[-1])
+    lines = drawn(lstm_cli.why(trace, cell="top/backward", unit=1, step=last + 1), 80, 24)
+    assert lines[-1] == "nothing was written up to this step, and there was no initial state"
+    assert not any("nan" in line for line in lines)
+    one = drawn(lstm_cli.why(trace, cell="top/backward", unit=1, step=last), 80, 24)
+    assert any(line.startswith("memory span 1 step (90% of") for line in one)
+
+
 # -- what is refused
 
 
@@ -202,6 +232,9 @@ def test_wrong_input_is_one_sentence(lstm: Cli, tmp_path: Path) -> None:
     assert lstm("why", cut).refusal() == (
         "the trace begins at step 10 (--steps), and what the cell read before is needed; export it "
         "without --steps"
+    )
+    assert lstm("why", trace, "--top", 3, "--all").refusal() == (
+        "--top and --all exclude each other"
     )
     assert lstm("why", trace, trace).refusal() == "why explains one input, found 2"
     assert (

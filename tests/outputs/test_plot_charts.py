@@ -123,7 +123,7 @@ def test_facts_for_json() -> None:
     [
         (["z_f"], {}, NoSuchNameError, "no tensor 'z_f'; there is: f"),
         (None, {"units": [0, 4]}, UsageError, "unit 4: 'h' has units 0 to 3"),
-        (None, {"sequence": 3}, UsageError, "sequence 3: there are sequences 0 to 2"),
+        (None, {"sequence": 3}, UsageError, "sequence 3: the trace has sequences 0 to 2"),
         (None, {"steps": slice(6, 9)}, UsageError, "step 6: the sequence has steps 0 to 5"),
         (None, {"labels": list("abcde")}, UsageError, "expected 6 labels, one a step, found 5"),
         (None, {"labels": list("abcdefg")}, UsageError, "expected 6 labels, one a step, found 7"),

@@ -50,6 +50,7 @@ def test_a_map_holds_every_number_and_a_scale_with_0_in_its_middle() -> None:
     np.testing.assert_allclose(cell.get_images()[0].get_clim(), [-most, most], rtol=1e-7)
     assert forget.get_images()[0].get_clim() == (0, 1)
     np.testing.assert_allclose(bar.get_ylim(), [-most, most], rtol=1e-7)
+    assert (cell.get_ylabel(), figure.axes[-2].get_xlabel()) == ("unit", "step")
     for axes in (cell, forget):
         assert axes.get_xlim() == (-0.5, 4.5)  # all panels have one time axis
 
@@ -94,6 +95,16 @@ def test_masked_steps_are_grey() -> None:
         assert "grey: masked steps" in " ".join(text.get_text() for text in figure.texts)
 
 
+def test_masked_steps_do_not_shine_through_as_numbers_that_are_none() -> None:
+    """Their gates are NaN, and a picture's edges do not always meet those of the grey above it."""
+    mask = np.array([[True, True, False, True, True]])
+    f = np.full((1, 5, 2), 0.5, np.float32)
+    f[0, 2] = np.nan
+    figure = lstm_cli.plot(Trace({"f": f, "mask": mask}, {}), tensors=["f"])
+    np.testing.assert_array_equal(image(figure, 0), np.full((2, 5), 0.5))
+    assert figure.texts[0].get_text() == "grey: masked steps"
+
+
 def test_single_units_are_lines_with_the_gates_below() -> None:
     shown = trace()
     figure = lstm_cli.plot(shown, units=[2, 0])
@@ -115,14 +126,15 @@ def test_long_maps_show_what_stands_out() -> None:
     f[0, 700, 0] = 0.25
     figure = lstm_cli.plot(Trace({"c": h, "h": h, "f": f}, {}), tensors=["c", "f"])
     states, gates = image(figure, 0), image(figure, 2)
-    assert states.shape == gates.shape == (2, 1250)  # 16 steps each
-    np.testing.assert_array_equal(states[:, 12_345 // 16], [-7.5, 2.5])
-    assert gates[0, 700 // 16] == 0.25
+    # Kept are 2500 columns of 8 steps; 7.9 inches have 1185 dots, so three of them make one.
+    assert states.shape == gates.shape == (2, 834)
+    np.testing.assert_array_equal(states[:, 12_345 // 24], [-7.5, 2.5])
+    assert gates[0, 700 // 24] == 0.25
     assert np.count_nonzero(states) == 2
     assert np.count_nonzero(gates != 1) == 1
     note = figure.texts[0].get_text()
     assert note.startswith(
-        "each column is 16 steps: of gates the one farthest from the unit's mean"
+        "each column is 24 steps: of gates the one farthest from the unit's mean"
     )
 
 
@@ -134,6 +146,81 @@ def test_long_lines_cover_their_range() -> None:
     tip = np.asarray(filled)[np.asarray(filled)[:, 1] == 7.5]
     assert len(tip)
     assert abs(tip[:, 0] - 12_345).max() < 20  # a column of 16 steps
+
+
+@pytest.mark.parametrize("width", [3.0, 9.0])
+def test_a_single_step_of_many_is_seen_in_the_picture(width: float, tmp_path: Path) -> None:
+    """A picture with fewer dots than columns would leave some columns out."""
+    from matplotlib.image import imread
+
+    for step in (900, 40_001, 40_061, 77_777, 99_000):
+        c = np.zeros((1, 100_000, 1), np.float32)
+        c[0, step] = 5
+        shown = Trace({"c": c}, {})
+        figure = lstm_cli.plot(shown, tmp_path / "c.png", tensors=["c"], width=width)
+        box = figure.axes[0].get_window_extent()
+        dots = imread(tmp_path / "c.png")[:, : int(box.x1) + 1]  # without the bar of colours
+        assert ((dots[..., 0] > 0.6) & (dots[..., 1] < 0.2)).any()  # the red of the largest number
+
+
+def test_every_unit_of_many_has_a_line_of_dots() -> None:
+    figure = lstm_cli.plot(trace(4, 1200), tensors=["h"])
+    assert figure.axes[0].get_window_extent().height >= 1200
+
+
+def test_a_picture_of_one_step_numbers_that_step_alone() -> None:
+    for units in (None, [0]):
+        figure = lstm_cli.plot(trace(1), tensors=["h"], units=units, steps=slice(0, 1))
+        assert [tick for tick in figure.axes[0].get_xticks() if -0.5 <= tick <= 0.5] == [0]
+
+
+@pytest.mark.parametrize("units", [None, [0]], ids=["maps", "lines"])
+def test_no_text_is_cut_off(units: list[int] | None) -> None:
+    """Long numbers: -1.23e-05, beside the bar of colours or left of a line."""
+    c = np.full((1, 6, 2), -1.234e-05, np.float32)
+    mask = np.array([[True, False, True, True, True, True]])
+    shown = Trace({"c": c, "h": c, "mask": mask}, {})
+    figure = lstm_cli.plot(
+        shown, tensors=["c", "h"], units=units, width=3, labels=["a rather long label"] * 6
+    )
+    figure.draw_without_rendering()  # places the labels of axes
+    edges = figure.bbox
+    for axes in figure.axes:
+        shown_texts = [axes.xaxis.label, axes.yaxis.label, *axes.texts, *axes.get_yticklabels()]
+        for text in [*shown_texts, *axes.get_xticklabels(minor=True)]:
+            box = text.get_window_extent()
+            if text.get_text():
+                assert box.x0 >= 0, text
+                assert box.x1 <= edges.x1, text
+                assert box.y0 >= 0, text
+
+
+def test_what_is_left_out_or_not_a_number_is_said() -> None:
+    shown = trace(100)
+    c = shown.c.copy()
+    c[0, 7, 0] = np.nan
+    figure = lstm_cli.plot(
+        Trace({**shown.arrays, "c": c}, {}), tensors=["c"], labels=["x"] * 100, width=3
+    )
+    note = " ".join(figure.texts[0].get_text().split())
+    every = 100 / len(minor_labels(figure)[0])
+    assert f"one label in {round(every)} is shown" in note
+    assert "magenta: not a number" in note
+    assert lstm_cli.plot(shown, tensors=["f"], width=3).texts[0].get_text() == ""
+
+
+def test_lines_leave_no_gap_below_and_mark_what_is_not_a_number() -> None:
+    """The last axes stand the same distance above the edge, however many units there are."""
+    one, two = (lstm_cli.plot(trace(), units=units) for units in ([0], [0, 1]))
+    below = [f.axes[-1].get_position().y0 * f.get_size_inches()[1] for f in (one, two)]
+    np.testing.assert_allclose(below, [0.36, 0.36], atol=1e-9)
+    c = np.zeros((1, 6, 1), np.float32)
+    c[0, 2:4] = np.nan
+    axes = lstm_cli.plot(Trace({"c": c}, {}), tensors=["c"], units=[0]).axes[0]
+    ends = axes.transData.inverted()
+    edges = [ends.transform(patch.get_extents())[:, 0].tolist() for patch in axes.patches]
+    np.testing.assert_allclose(edges, [[1.5, 3.5]], atol=1e-6)
+    assert axes.patches[0].get_facecolor() == (1.0, 0.0, 1.0, 1.0)
 
 
 def test_parts_and_directions_are_named() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstm_cli.outputs.reduction import Columns, Reducer
+from lstm_cli.outputs.reduction import Columns, Reducer, by_column
 
 Array = NDArray[Any]
 
@@ -79,6 +79,17 @@ def test_blocks_do_not_matter_and_columns_are_bounded(steps: int, block: int) ->
         if len(real):
             np.testing.assert_array_equal(columns.low[number], real.min(axis=0))
             np.testing.assert_array_equal(columns.high[number], real.max(axis=0))
+
+
+@pytest.mark.parametrize("begun", [0, 1, 5])
+@pytest.mark.parametrize("width", [1, 2, 6, 64, 400])
+def test_columns_of_one_width_are_as_numpy_reduces_them(begun: int, width: int) -> None:
+    values = np.random.default_rng(width).normal(size=(1003, 7)).astype(np.float32)
+    starts = np.arange(begun, 1003, width)
+    starts = np.concatenate([[0], starts]) if begun else starts
+    for operation in (np.minimum, np.maximum):
+        found = by_column(operation, values, starts)
+        np.testing.assert_array_equal(found, operation.reduceat(values, starts))
 
 
 def test_units_are_chosen_in_the_order_asked_for() -> None:

@@ -204,6 +204,29 @@ def test_svg_has_a_box_and_a_text_for_each_label(tmp_path: Path) -> None:
     assert [found.text for found in root.iter(f"{SVG}text")][-3:] == ["<", "日", "c"]
 
 
+def test_files_and_terminals_say_what_their_greys_and_magentas_are(tmp_path: Path) -> None:
+    """Two sequences; of the second a masked step, and one whose value is not a number."""
+    values = np.array([[[1], [1], [1]], [[2], [9], [np.nan]]], np.float32)
+    mask = np.array([[True] * 3, [True, False, True]])
+    shown = Trace({"h": np.zeros_like(values), "c": values, "mask": mask}, {})
+    notes = "sequence 1; grey: masked steps; magenta: not a number"
+    for name in ("t.html", "t.svg"):
+        found = text(shown, list("abc"), sequence=1, path=tmp_path / name)
+        assert notes in (tmp_path / name).read_text(encoding="utf-8")
+    assert plain(found).splitlines()[-2:] == ["blank: masked steps", "!: not a number"]
+    assert "magenta: not a number" in ansi(found)
+    text(trace([1, 2]), ["a", "b"], path=tmp_path / "t.html")
+    assert "grey" not in (tmp_path / "t.html").read_text(encoding="utf-8")
+
+
+def test_svg_says_one_scale_once(tmp_path: Path) -> None:
+    f = trace([0.2, 0.8], [0.5, 0.1], tensor="f")
+    text(f, ["a", "b"], unit=[0, 1], tensor="f", path=tmp_path / "t.svg")
+    root = ElementTree.fromstring((tmp_path / "t.svg").read_text(encoding="utf-8"))
+    words = [found.text for found in root.iter(f"{SVG}text")]
+    assert words == ["f  forget gate", "0", "1", "unit 0", "a", "b", "unit 1", "a", "b"]
+
+
 def test_notebooks_show_it() -> None:
     assert "background:#3b4cc0" in text(trace([-1, 1]), ["a", "b"])._repr_html_()
 
@@ -212,9 +235,9 @@ def test_notebooks_show_it() -> None:
     ("arguments", "error", "message"),
     [
         ({"labels": ["a"]}, UsageError, "expected 2 labels, one a step, found 1"),
-        ({"unit": 1}, UsageError, "unit 1: 'c' has units 0 to 0"),
+        ({"unit": 1}, UsageError, "unit 1: 'c' has unit 0 alone"),
         ({"tensor": "f"}, NoSuchNameError, "no tensor 'f'; there is: h, c"),
-        ({"sequence": 1}, UsageError, "sequence 1: there are sequences 0 to 0"),
+        ({"sequence": 1}, UsageError, "sequence 1: the trace has sequence 0 alone"),
         ({"path": "text.pdf"}, UsageError, "text.pdf: running text is written as .html or .svg"),
         ({"path": "no/text.svg"}, OutputError, "no/text.svg: there is no folder"),
     ],
