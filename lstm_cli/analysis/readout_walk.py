@@ -57,20 +57,28 @@ class Walk:
         self.between: list[str] = []
 
     def follow(self, value: Reference, path: Path) -> None:
-        """Look at everything that reads a value."""
-        for number, call in enumerate(self._model.calls):
-            if value not in call.arguments:
-                continue
-            operation = call.layer.operation
-            passed = _passed(call, value, path)
-            if passed is not None:
-                for place, argument in enumerate(call.arguments):
-                    if argument == value:
-                        self.follow(Reference(number, place), passed)
-            elif isinstance(operation, Operation) and _is_dense(call, value):
-                self.found.append(self._dense(number, call, operation, path))
-            else:
-                self.between.append(f"'{call.layer.address}' ({call.layer.kind})")
+        """Look at everything that reads a value, and what becomes of it on the way."""
+        waiting = [(value, path)]
+        while waiting:
+            value, path = waiting.pop(0)
+            for number, call in enumerate(self._model.calls):
+                if value in call.arguments:
+                    waiting += self._through(number, call, value, path)
+
+    def _through(
+        self, number: int, call: Call, value: Reference, path: Path
+    ) -> list[tuple[Reference, Path]]:
+        """Note who reads a value, or give what a call makes of it where that is to be followed."""
+        operation = call.layer.operation
+        passed = _passed(call, value, path)
+        if passed is not None:
+            places = [k for k, argument in enumerate(call.arguments) if argument == value]
+            return [(Reference(number, place), passed) for place in places]
+        if isinstance(operation, Operation) and _is_dense(call, value):
+            self.found.append(self._dense(number, call, operation, path))
+        else:
+            self.between.append(f"'{call.layer.address}' ({call.layer.kind})")
+        return []
 
     def _dense(self, number: int, call: Call, operation: Operation, path: Path) -> Reader:
         """A Dense layer, or a product with a constant and what is added to it."""

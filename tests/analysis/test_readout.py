@@ -101,6 +101,10 @@ def test_by_hand() -> None:
     np.testing.assert_array_equal(found.largest(1), [1])
     np.testing.assert_allclose([found.residual, found.surviving_residual], 0, atol=1e-15)
 
+    far = [operation("identity", f"same_{k}") for k in range(1500)]
+    again = readout(trace, 0, chain(one(single), *far, layer))
+    np.testing.assert_array_equal(again.contributions, found.contributions)
+
 
 def term_by_term(trace: Trace, weights: Array, step: int, b: int) -> tuple[Array, Array]:
     """For every step, and the initial state last, what it put in: as the definitions have it."""

@@ -173,7 +173,7 @@ def test_a_model_alone_needs_its_golden_file(lstm: Cli, tmp_path: Path) -> None:
         ([CSV, "nosuch.npz"], "nosuch.npz"),
         ([CSV, "other.npz"], "none of the expected strange"),
         ([CSV, "short.npz"], "expected array 'h': expected shape (1, 69, 8), as the run gives"),
-        ([CSV, "short.npz", "--stateful"], "No such option '--stateful'"),
+        ([CSV, "short.npz", "--stateful"], "No such option"),
     ],
 )
 def test_what_cannot_be_verified(lstm: Cli, arguments: list[object], message: str) -> None:
