@@ -19,6 +19,7 @@ from ..model import GATES, PEEPHOLES, Array, LstmCell
 from ..traces import Trace
 from .cell_inputs import read_input
 from .cells import TracedCell, real_steps
+from .lengths import check_step
 
 Source = Literal["x", "h", "c"]
 
@@ -183,12 +184,9 @@ def _check(
         raise InputError(
             f"the weights are of {weights.units} units, the trace of {cell.units}; export all units"
         )
-    for what, number, count in (("unit", unit, cell.units), ("sequence", sequence, cell.sequences)):
-        if not 0 <= number < count:
-            raise InputError(f"{what} {number}: the trace has {numbered(what, count)}")
-    length = cell.steps if cell.lengths is None else int(cell.lengths[sequence])
-    if not 0 <= step < length:
-        raise InputError(f"step {step}: sequence {sequence} has {numbered('step', length)}")
+    if not 0 <= unit < cell.units:
+        raise InputError(f"unit {unit}: the trace has {numbered('unit', cell.units)}")
+    check_step(cell, step, sequence)
 
 
 def _terms(source: Source, values: Array, weights: Array) -> Iterator[Term]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -142,7 +142,8 @@ def rank(
                 if coded.names:
                     own_counts = np.bincount(series.labels[chosen].astype(np.intp))
                     counts[: len(own_counts)] = own_counts
-                rated = _RATERS[coded.kind](series, name, tensor, coded.names, lag, near_zero)
+                asked = _Asked(name, tensor, coded.names, lag, near_zero)
+                rated = _RATERS[coded.kind](series, asked)
                 found += [replace(row, unit=first + row.unit) for row in rated]
         rows += _ordered(found) if coded.kind == "class" else found
     rows = rows if coded.kind == "class" else _ordered(rows)
@@ -168,14 +169,18 @@ def _ordered(rows: Sequence[Association]) -> list[Association]:
     return sorted(rows, key=lambda row: (np.isnan(row.strength), -np.nan_to_num(row.strength)))
 
 
-def _rate_numbers(
-    series: LabelledSteps,
-    cell: str,
-    tensor: str,
-    names: Sequence[str],
-    longest: int,
-    near_zero: float,
-) -> Iterator[Association]:
+class _Asked(NamedTuple):
+    """Whose units are rated, and how: the classes, the longest lag, what is near zero."""
+
+    cell: str
+    tensor: str
+    names: Sequence[str]
+    longest_lag: int
+    near_zero: float
+
+
+def _rate_numbers(series: LabelledSteps, asked: _Asked) -> Iterator[Association]:
+    longest = asked.longest_lag
     lags = sorted(range(-longest, longest + 1), key=lambda lag: (abs(lag), lag < 0))
     r = correlations(series, longest)[[longest + lag for lag in lags]]  # (lags, U)
     sizes = np.where(np.isnan(r), -1.0, np.abs(r))
@@ -191,7 +196,7 @@ def _rate_numbers(
             "n": float(counts[unit]),
             "effective_n": effective_count(counts[unit], float(units[unit]), label),
         }
-        yield Association(cell, tensor, unit, abs(figures["r"]), figures)
+        yield Association(asked.cell, asked.tensor, unit, abs(figures["r"]), figures)
 
 
 def _spearman_at(series: LabelledSteps, lags: Sequence[int]) -> tuple[list[float], list[int]]:
@@ -207,14 +212,7 @@ def _spearman_at(series: LabelledSteps, lags: Sequence[int]) -> tuple[list[float
     return rho, counts
 
 
-def _rate_yes_no(
-    series: LabelledSteps,
-    cell: str,
-    tensor: str,
-    names: Sequence[str],
-    longest: int,
-    near_zero: float,
-) -> Iterator[Association]:
+def _rate_yes_no(series: LabelledSteps, asked: _Asked) -> Iterator[Association]:
     values, labels = series.counted()
     positive = labels > 0
     means = class_means(values, positive.astype(np.intp), 2)
@@ -226,32 +224,25 @@ def _rate_yes_no(
         figures = {
             "auc": area,
             "d": mean_gap(own, positive),
-            "ap": separation.average_precision(near_zero, above=not area < 0.5),
+            "ap": separation.average_precision(asked.near_zero, above=not area < 0.5),
             "accuracy": accuracy,
             "threshold": threshold,
             "above": float(above),
         }
-        told = dict(zip(names, map(float, means[:, unit]), strict=True))
+        told = dict(zip(asked.names, map(float, means[:, unit]), strict=True))
         strength = float("nan") if np.ptp(own) == 0 else abs(area - 0.5)
-        yield Association(cell, tensor, unit, strength, figures, told)
+        yield Association(asked.cell, asked.tensor, unit, strength, figures, told)
 
 
-def _rate_classes(
-    series: LabelledSteps,
-    cell: str,
-    tensor: str,
-    names: Sequence[str],
-    longest: int,
-    near_zero: float,
-) -> Iterator[Association]:
+def _rate_classes(series: LabelledSteps, asked: _Asked) -> Iterator[Association]:
     values, labels = series.counted()
-    means = class_means(values, labels.astype(np.intp), len(names))
+    means = class_means(values, labels.astype(np.intp), len(asked.names))
     gaps = pair_gaps(means)
     for unit in range(values.shape[1]):
         score = float(gaps[:, unit].sum() / 2)
-        told = dict(zip(names, map(float, means[:, unit]), strict=True))
-        parts = dict(zip(names, map(float, gaps[:, unit]), strict=True))
-        yield Association(cell, tensor, unit, score, {"score": score}, told, parts)
+        told = dict(zip(asked.names, map(float, means[:, unit]), strict=True))
+        parts = dict(zip(asked.names, map(float, gaps[:, unit]), strict=True))
+        yield Association(asked.cell, asked.tensor, unit, score, {"score": score}, told, parts)
 
 
 _RATERS = {"number": _rate_numbers, "yes/no": _rate_yes_no, "class": _rate_classes}

@@ -22,6 +22,7 @@ import numpy as np
 from ..errors import InputError, numbered
 from ..model import Activation, Array, LstmCell
 from .cells import BLOCK_STEPS, TracedCell, real_steps
+from .lengths import length_of
 from .readouts import Readout
 from .retained import last_step
 from .unit_sums import Floats
@@ -221,7 +222,7 @@ def _last_real(cell: TracedCell, step: int, sequence: int) -> int:
 def _blocks(cell: TracedCell, step: int, sequence: int) -> list[tuple[int, int]]:
     """Blocks of steps from one back to where the cell began."""
     if cell.is_backward:
-        end = cell.steps if cell.lengths is None else int(cell.lengths[sequence])
+        end = length_of(cell, sequence)
         starts = range(step, end, BLOCK_STEPS)
         return [(start, min(start + BLOCK_STEPS, end)) for start in starts]
     return [(max(0, stop - BLOCK_STEPS), stop) for stop in range(step + 1, 0, -BLOCK_STEPS)]

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, numbered
+from ..errors import InputError
 from ..model import Array
 from .cells import BLOCK_STEPS, TracedCell, real_steps
+from .lengths import check_step, length_of
 from .unit_sums import Floats
 
 NEEDED = ("c", "f", "i", "g")
@@ -57,7 +58,7 @@ class Retained:
 
     def __init__(self, cell: TracedCell, step: int, sequence: int) -> None:
         cell.require((*NEEDED, "initial_c"))
-        length = _checked(cell, step, sequence)
+        length = check_step(cell, step, sequence)
         self._cell, self._step, self._sequence = cell, step, sequence
         self._length = length
         self.count = length - step if cell.is_backward else step + 1
@@ -136,22 +137,7 @@ def _drift(c: Array, before: Array, f: Floats, written: Floats) -> Floats:
 
 def last_step(cell: TracedCell, sequence: int) -> int:
     """The step that the cell read last, of the input's."""
-    return 0 if cell.is_backward else _length(cell, sequence) - 1
-
-
-def _length(cell: TracedCell, sequence: int) -> int:
-    return cell.steps if cell.lengths is None else int(cell.lengths[sequence])
-
-
-def _checked(cell: TracedCell, step: int, sequence: int) -> int:
-    """The sequence's length."""
-    if not 0 <= sequence < cell.sequences:
-        there = numbered("sequence", cell.sequences)
-        raise InputError(f"sequence {sequence}: the trace has {there}")
-    length = _length(cell, sequence)
-    if not 0 <= step < length:
-        raise InputError(f"step {step}: sequence {sequence} has {numbered('step', length)}")
-    return length
+    return 0 if cell.is_backward else length_of(cell, sequence) - 1
 
 
 def _known_limit(cell: TracedCell) -> float:

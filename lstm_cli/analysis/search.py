@@ -18,6 +18,7 @@ from ..traces import Trace
 from .cells import TracedCell, real_steps
 from .cut import Cut
 from .difference import Side, side_cells
+from .lengths import check_sequence, length_of
 from .matching import PackedFeatures, Rules, lengths_of, match, select
 from .search_report import Found, Hit
 
@@ -163,11 +164,8 @@ class Finder:
 
     def _check_span(self, cell: TracedCell) -> None:
         start, stop = self._span
-        if not 0 <= self._sequence < cell.sequences:
-            raise InputError(
-                f"sequence {self._sequence}: the trace has {numbered('sequence', cell.sequences)}"
-            )
-        steps = cell.steps if cell.lengths is None else int(cell.lengths[self._sequence])
+        check_sequence(cell, self._sequence)
+        steps = length_of(cell, self._sequence)
         if self._most_steps is not None and stop > self._most_steps:
             raise UsageError(
                 f"the range {start}:{stop} is beyond the first {self._most_steps:,} steps, and "

@@ -16,6 +16,7 @@ from .decomposition import (
     split_memory,
     summarise_memory,
 )
+from .lengths import check_sequence, length_of
 from .preactivation import GateSplit, split_gate
 from .readout_split import Activate, ReadoutSplit, split_readout
 from .readouts import find_readout, parse_readout
@@ -43,10 +44,7 @@ def why(
     """
     cells = cells_of(trace)
     name = find_cell(cells, cell)
-    if not 0 <= sequence < cells[name].sequences:
-        raise InputError(
-            f"sequence {sequence}: the trace has {numbered('sequence', cells[name].sequences)}"
-        )
+    check_sequence(cells[name], sequence)
     held, cut, asked = cells[name], cells[name].cut, step
     place = _place(held, step, sequence)
     step = place + cut.first_step
@@ -83,7 +81,7 @@ def _place(cell: TracedCell, step: int | None, sequence: int) -> int:
     Raises:
         InputError: if it is not there.
     """
-    count = cell.steps if cell.lengths is None else min(cell.steps, int(cell.lengths[sequence]))
+    count = length_of(cell, sequence)
     if count <= 0:
         raise InputError(f"sequence {sequence} has no steps")
     if step is None:
@@ -100,7 +98,7 @@ def _check_steps_before(cell: TracedCell, place: int, sequence: int, gate: str |
     Raises:
         InputError: says so.
     """
-    last = cell.steps if cell.lengths is None else int(cell.lengths[sequence])
+    last = length_of(cell, sequence)
     if not cell.cut.begins_late(cell.is_backward) or last < cell.steps:
         return
     edge = cell.steps - 1 if cell.is_backward else 0

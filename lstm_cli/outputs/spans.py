@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..analysis.cells import TracedCell
+from ..analysis.lengths import length_of
 from ..errors import UsageError, numbered
 from ..traces import Trace
 from .reduction import Flags
@@ -25,7 +26,7 @@ def find_span(cells: Sequence[TracedCell], steps: slice, sequence: int) -> slice
     sequences = cells[0].sequences
     if sequence >= sequences:
         raise UsageError(f"sequence {sequence}: the trace has {numbered('sequence', sequences)}")
-    length = _length(cells[0], sequence)
+    length = length_of(cells[0], sequence)
     if length <= 0:
         raise UsageError(f"sequence {sequence} has no steps to draw")
     first = cells[0].cut.first_step
@@ -44,7 +45,7 @@ def fitting_labels(labels: Sequence[str], cell: TracedCell, sequence: int) -> Se
         UsageError: if there are as many as neither the input nor the sequence has steps: then all
             behind the first gap would be wrong.
     """
-    length, cut = _length(cell, sequence), cell.cut
+    length, cut = length_of(cell, sequence), cell.cut
     if len(labels) in (cell.steps, length):
         return labels
     first = cut.first_step
@@ -61,11 +62,6 @@ def first_label(labels: Sequence[str], cell: TracedCell, sequence: int) -> int:
     """
     fitting = fitting_labels(labels, cell, sequence)
     return cell.cut.first_step if len(fitting) == len(labels) else 0
-
-
-def _length(cell: TracedCell, sequence: int) -> int:
-    """Steps of one sequence."""
-    return cell.steps if cell.lengths is None else min(cell.steps, int(cell.lengths[sequence]))
 
 
 def masked_steps(block: Trace, sequence: int, count: int) -> Flags:

@@ -21,7 +21,7 @@ from .grid import Lines, wrapped
 from .view_commands import Commands
 from .view_keys import KEYS, LAYOUT, help_page, key_line
 from .view_lists import DrawnLists, draw_lists
-from .view_map import BELOW, DrawnMap, draw_map, room_of
+from .view_map import BELOW, DrawnMap, draw_map
 from .view_state import Viewer
 from .view_step_text import step_text
 from .view_title import map_title, whereabouts
@@ -198,10 +198,9 @@ class ViewApp(Commands, App[BaseException]):
         several |= {"sequence"} if viewer.traced.sequences > 1 else set()
         self.show("#keys", key_line(width, several))
 
-    @property
-    def room(self) -> int:
-        """How many columns of one cell the map has."""
-        return room_of(self.viewer, self.query_one("#map").size.width)
+    def map_width(self) -> int:
+        """Cells of the terminal from left to right that the map has, with its margins."""
+        return self.query_one("#map").size.width
 
     def show(self, where: str, *lines: Text) -> None:
         """Finished lines in a part of the screen; nothing is done where they are there already."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
 from ..errors import LstmCliError, UsageError
+from .view_map import DrawnMap, room_of
 from .view_places import Places, find_label, largest_changes
 from .view_state import Viewer
-
-if TYPE_CHECKING:
-    from .view_map import DrawnMap
 
 
 class Commands:
@@ -28,11 +26,12 @@ class Commands:
     close_prompt: Callable[[], None]
     call_after_refresh: Callable[..., Any]
     exit: Callable[..., None]
+    map_width: Callable[[], int]
 
     @property
     def room(self) -> int:
         """How many columns of one cell the map has."""
-        raise NotImplementedError
+        return room_of(self.viewer, self.map_width())
 
     def attempt(self, what: Callable[[], object], message: str = "") -> None:
         """Do something and draw; what cannot be done is said, and nothing else happens."""

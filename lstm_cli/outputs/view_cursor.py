@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..analysis.cells import TracedCell
 from ..analysis.why import find_cell, weights_of
-from ..errors import InputError, LstmCliError, NoSuchNameError, UsageError
+from ..errors import InputError, LstmCliError, NoSuchNameError, UsageError, numbered
 from ..model import Model
 from ..traces import GATE_TENSORS, STATE_TENSORS
 from .spans import fitting_labels
@@ -164,7 +164,8 @@ class Cursor:
             UsageError: if it is not there.
         """
         if not self.begin <= step < self.end:
-            raise UsageError(f"step {step}: there are steps {self.begin} to {self.end - 1}")
+            steps = numbered("step", self.end - self.begin, self.begin)
+            raise UsageError(f"step {step}: the sequence has {steps}")
         self.step = step
 
     def go_to_unit(self, unit: int) -> None:
@@ -175,7 +176,7 @@ class Cursor:
             InputError: if it was left out of the trace.
         """
         if self.traced.cut.units is None and not 0 <= unit < self.units:
-            raise UsageError(f"unit {unit}: there are units 0 to {self.units - 1}")
+            raise UsageError(f"unit {unit}: the trace has {numbered('unit', self.units)}")
         self.unit = self.traced.cut.place(unit, self.tensor)
 
     def choose_tensor(self, tensor: str) -> None:
@@ -210,7 +211,7 @@ class Cursor:
         """
         count = self.traced.sequences
         if not 0 <= sequence < count:
-            raise UsageError(f"sequence {sequence}: there are sequences 0 to {count - 1}")
+            raise UsageError(f"sequence {sequence}: the trace has {numbered('sequence', count)}")
         before, self.sequence = self.sequence, sequence
         try:
             if not self.length:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis.cells import TracedCell, real_steps
+from ..analysis.lengths import length_of
 from ..analysis.preactivation import GateSplit, split_gate
 from ..errors import InputError, UnsupportedFeatureError
 from ..model import LstmCell
@@ -192,7 +193,7 @@ def _step_before(cell: TracedCell, step: int, sequence: int) -> tuple[int | None
     """The number of the step that the cell read before this one, and whether the trace knows it."""
     backward, first = cell.is_backward, cell.cut.first_step
     before = step + 1 if backward else step - 1
-    length = cell.steps if cell.lengths is None else int(cell.lengths[sequence])
+    length = length_of(cell, sequence)
     if 0 <= before < length:
         return before + first, True
     late = cell.cut.begins_late(backward) and (not backward or length == cell.steps)

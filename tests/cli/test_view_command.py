@@ -82,9 +82,9 @@ def test_a_trace_gives_the_same_numbers_as_its_model(lstm: Cli, form: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--step", "69", "--json"], "step 69: there are steps 0 to 68"),
-        (["--unit", "8", "--json"], "unit 8: there are units 0 to 7"),
-        (["--sequence", "1", "--json"], "sequence 1: there are sequences 0 to 0"),
+        (["--step", "69", "--json"], "step 69: the sequence has steps 0 to 68"),
+        (["--unit", "8", "--json"], "unit 8: the trace has units 0 to 7"),
+        (["--sequence", "1", "--json"], "sequence 1: the trace has sequence 0 alone"),
         (["--tensor", "q", "--json"], "no tensor 'q'; there is: h, c, i, f, g, o"),
         (["--cell", "q", "--json"], "no cell 'q'; there is: "),
         (["--labels", "nosuch", "--json"], "--labels nosuch: no such file, and "),
@@ -99,7 +99,7 @@ def test_a_trace_gives_the_same_numbers_as_its_model(lstm: Cli, form: str) -> No
         (["-o", "view.svg", "--size", "10"], "--size: expected columns and lines such as 100x30"),
         (["-o", "view.svg", "--size", "9x9"], "size 9x9: expected 20x8 to 500x200"),
         (["--size", "80x24"], "--size is about the picture that -o writes; give -o, or leave"),
-        (["-o", "view.svg", "--step", "69"], "step 69: there are steps 0 to 68"),
+        (["-o", "view.svg", "--step", "69"], "step 69: the sequence has steps 0 to 68"),
         (["-o", "no/view.svg"], "no/view.svg: "),
     ],
 )

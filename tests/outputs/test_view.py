@@ -220,7 +220,7 @@ def test_steps_units_and_sequences_are_gone_to_by_number() -> None:
         assert screen.viewer.step == 4
         await screen.press("colon")
         await screen.write("10")
-        assert screen.message == "step 10: there are steps 0 to 9"
+        assert screen.message == "step 10: the sequence has steps 0 to 9"
         await screen.press("u")
         await screen.write("5")
         await screen.press("s")
@@ -547,9 +547,9 @@ def test_numbers_that_are_none(value: float) -> None:
 @pytest.mark.parametrize(
     ("start", "error", "message"),
     [
-        ({"step": 69}, UsageError, "step 69: there are steps 0 to 68"),
-        ({"unit": 8}, UsageError, "unit 8: there are units 0 to 7"),
-        ({"sequence": 1}, UsageError, "sequence 1: there are sequences 0 to 0"),
+        ({"step": 69}, UsageError, "step 69: the sequence has steps 0 to 68"),
+        ({"unit": 8}, UsageError, "unit 8: the trace has units 0 to 7"),
+        ({"sequence": 1}, UsageError, "sequence 1: the trace has sequence 0 alone"),
         ({"tensor": "q"}, NoSuchNameError, "no tensor 'q'; there is: h, c, i, f, g, o"),
         ({"cell": "q"}, NoSuchNameError, "no cell 'q'"),
     ],

@@ -284,7 +284,7 @@ def test_a_trace_of_some_steps_and_units_has_their_numbers(tmp_path: Path) -> No
         np.testing.assert_allclose(found[-1], expected["c"][0, 21, 4], atol=SHOWN)
         await screen.press("colon")
         await screen.write("40")
-        assert screen.message == "step 40: there are steps 20 to 39"
+        assert screen.message == "step 40: the sequence has steps 20 to 39"
         await screen.press("u")
         await screen.write("7")
         assert screen.line("c[21] of unit 7: ")
